@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+#
+# libtasklet: one Makefile for everything. `make help` lists the targets.
+#
+#   O=DIR       build there (default: build)      V=1        show commands
+#   DESTDIR= prefix= libdir= includedir= mandir=  where `make install` puts it
+#   CC= CFLAGS= CROSS_COMPILE=                    as usual
+#   SAN=address,undefined                         build with sanitizers
+#   INSTALL_PACKAGES=no                           never call the package manager
+
+O ?= build
+prefix ?= /usr/local
+libdir ?= $(prefix)/lib
+includedir ?= $(prefix)/include
+bindir ?= $(prefix)/bin
+mandir ?= $(prefix)/share/man
+DESTDIR ?=
+SAN ?=
+INSTALL_PACKAGES ?= yes
+
+CC := $(CROSS_COMPILE)gcc
+CXX := $(CROSS_COMPILE)g++
+AR := $(CROSS_COMPILE)ar
+ifeq ($(V),1)
+Q :=
+else
+Q := @
+say = @printf '  %-7s %s\n' $(1) '$(2)';
+endif
+
+VERSION := $(shell sed -n 's/^\#define TL_VERSION_\(MAJOR\|MINOR\|PATCH\) //p' \
+	include/tasklet/base.h | paste -sd.)
+SOVERSION := $(word 1,$(subst ., ,$(VERSION)))
+
+CFLAGS ?= -O2 -g
+WARNINGS := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes \
+	-Wshadow -Wundef -Wpointer-arith
+CPPFLAGS_ALL = -D_GNU_SOURCE -Iinclude -Ilib $(CPPFLAGS)
+CFLAGS_ALL = -std=gnu11 $(WARNINGS) -fvisibility=hidden -fPIC \
+	-fno-semantic-interposition -MMD -MP $(SAN_FLAGS) $(CFLAGS)
+LDFLAGS_ALL = $(SAN_FLAGS) $(LDFLAGS)
+LDLIBS_LIB := -luring -lpthread
+ifneq ($(SAN),)
+SAN_FLAGS := -fsanitize=$(SAN) -fno-omit-frame-pointer \
+	-fno-sanitize-recover=all
+endif
+
+LIB_SRCS := $(sort $(wildcard lib/*/*.c)) lib/core/switch.S
+LIB_OBJS := $(patsubst %,$(O)/%.o,$(basename $(LIB_SRCS)))
+TOOL_NAMES := $(basename $(notdir $(wildcard tools/tl-*.c)))
+TOOLS := $(TOOL_NAMES:%=$(O)/tools/%)
+SO := $(O)/libtasklet.so.$(VERSION)
+LIBS := $(O)/libtasklet.a $(SO) $(O)/libtasklet.so \
+	$(O)/libtasklet.so.$(SOVERSION) $(O)/tasklet.pc
+
+.PHONY: all
+all: lib tools
+
+include tests/tests.mk
+
+# --- packages ---------------------------------------------------------------
+# Each goal names what it needs; what is missing is installed, or named.
+
+define packages
+	$(Q)tools/install-packages --for "$(1)" --install "$(INSTALL_PACKAGES)"
+endef
+
+.PHONY: packages-lib packages-demo packages-check packages-bench
+packages-lib packages-demo packages-check packages-bench: packages-%:
+	$(call packages,$*)
+
+# Headers of packages must be there before anything that includes them.
+$(LIB_OBJS): | packages-lib
+
+# --- the library ------------------------------------------------------------
+
+.PHONY: lib
+lib: $(LIBS)
+
+$(O)/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c -o $@ $<
+
+$(O)/%.o: %.S
+	@mkdir -p $(@D)
+	$(call say,AS,$<)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c -o $@ $<
+
+$(O)/libtasklet.a: $(LIB_OBJS)
+	$(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $^
+
+$(SO): $(LIB_OBJS) lib/libtasklet.map
+	$(call say,LD,$@)$(CC) -shared -Wl,-soname,libtasklet.so.$(SOVERSION) \
+		-Wl,--version-script=lib/libtasklet.map -Wl,-z,defs,-z,relro,-z,now \
+		$(if $(SAN),-Wl$(comma)-z$(comma)undefs) \
+		$(LDFLAGS_ALL) -o $@ $(LIB_OBJS) $(LDLIBS_LIB)
+comma := ,
+
+$(O)/libtasklet.so.$(SOVERSION) $(O)/libtasklet.so: $(SO)
+	$(Q)ln -sf $(notdir $<) $@
+
+$(O)/tasklet.pc: lib/tasklet.pc.in include/tasklet/base.h Makefile
+	@mkdir -p $(@D)
+	$(Q)sed -e 's|@prefix@|$(prefix)|' -e 's|@libdir@|$(libdir)|' \
+		-e 's|@includedir@|$(includedir)|' -e 's|@version@|$(VERSION)|' \
+		$< > $@
+
+# --- tools ------------------------------------------------------------------
+
+.PHONY: tools
+tools: $(TOOLS)
+
+LDLIBS_tl-testserver := -lhttp_parser
+$(O)/tools/tl-testserver.o: | packages-demo
+
+$(O)/tools/%: $(O)/tools/%.o $(O)/libtasklet.a
+	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_$*) $(LDLIBS_LIB)
+
+# --- install ----------------------------------------------------------------
+
+MAN_PAGES := $(wildcard man/*.[0-9])
+
+.PHONY: install uninstall
+install: lib
+	$(Q)install -d $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(includedir)/tasklet
+	$(Q)install -m 755 $(SO) $(DESTDIR)$(libdir)/
+	$(Q)ln -sf libtasklet.so.$(VERSION) $(DESTDIR)$(libdir)/libtasklet.so.$(SOVERSION)
+	$(Q)ln -sf libtasklet.so.$(SOVERSION) $(DESTDIR)$(libdir)/libtasklet.so
+	$(Q)install -m 644 $(O)/libtasklet.a $(DESTDIR)$(libdir)/
+	$(Q)install -m 644 $(O)/tasklet.pc $(DESTDIR)$(libdir)/pkgconfig/
+	$(Q)install -m 644 include/tasklet/*.h $(DESTDIR)$(includedir)/tasklet/
+	$(Q)for page in $(MAN_PAGES); do \
+		dir=$(DESTDIR)$(mandir)/man$${page##*.}; \
+		install -d $$dir && install -m 644 $$page $$dir/; done
+
+uninstall:
+	$(Q)rm -f $(DESTDIR)$(libdir)/libtasklet.so \
+		$(DESTDIR)$(libdir)/libtasklet.so.$(SOVERSION) \
+		$(DESTDIR)$(libdir)/libtasklet.so.$(VERSION) \
+		$(DESTDIR)$(libdir)/libtasklet.a \
+		$(DESTDIR)$(libdir)/pkgconfig/tasklet.pc
+	$(Q)rm -rf $(DESTDIR)$(includedir)/tasklet
+	$(Q)for page in $(MAN_PAGES); do \
+		rm -f $(DESTDIR)$(mandir)/man$${page##*.}/$${page##*/}; done
+
+# --- demo, clean, help ------------------------------------------------------
+
+.PHONY: demo clean help
+demo: packages-demo
+	$(Q)$(MAKE) --no-print-directory lib tools
+	$(Q)tools/demo $(O)
+
+clean:
+	$(Q)rm -rf $(O)
+
+help:
+	@sed -n 's/^# \{0,1\}//; 3,9p' Makefile
+	@echo 'Targets: lib tools install uninstall demo check check-asan check-ubsan'
+	@echo '         check-tsan check-valgrind check-epoll check-aarch64 bench lint clean'
+
+-include $(LIB_OBJS:.o=.d) $(TOOLS:%=%.d)

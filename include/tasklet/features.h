@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * What the library found on this machine, and what it fell back to.
+ */
+#ifndef TASKLET_FEATURES_H
+#define TASKLET_FEATURES_H
+
+#include <tasklet/base.h>
+
+TL_BEGIN_DECLS
+
+/*
+ * struct tl_features - what is in use
+ *
+ * @size is set by the caller to sizeof(struct tl_features). The strings are
+ * constant.
+ */
+struct tl_features {
+	size_t size;
+	const char *arch;	/* "x86_64", "aarch64" */
+	const char *io;		/* "io_uring", "epoll", or "none" before IO */
+	const char *io_reason;	/* why not io_uring; "" if it is */
+	const char *guards;	/* "madvise", "mprotect", "none" */
+	uint32_t io_uring_flags; /* IORING_SETUP_ flags that the kernel took */
+	uint32_t io_uring_entries; /* submission entries that the limits allow */
+	bool multishot_accept;
+};
+
+/*
+ * tl_features - fill in what this process has
+ *
+ * Starts the calling thread's IO to find out. Returns 0, -EINVAL (the size is
+ * too small) or -ENOMEM.
+ */
+TL_API int tl_features(struct tl_features *out);
+
+TL_END_DECLS
+
+#endif

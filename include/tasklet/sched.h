@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * The calling thread's scheduler: the ring of runnable tasklets, run(), how a
+ * tasklet ends, callbacks and traps.
+ *
+ * Contexts, unless said otherwise: tasklets and plain threads, not signal
+ * handlers.
+ */
+#ifndef TASKLET_SCHED_H
+#define TASKLET_SCHED_H
+
+#include <tasklet/base.h>
+#include <tasklet/task.h>
+
+TL_BEGIN_DECLS
+
+/* The running tasklet and the thread's main one. Borrowed; NULL: no memory. */
+TL_API struct tl_task *tl_current(void);
+TL_API struct tl_task *tl_main(void);
+
+/* How many tasklets are in this thread's ring, the current one included. */
+TL_API int tl_runcount(void);
+
+/*
+ * tl_schedule - let the others run first
+ *
+ * The caller becomes the last in the ring. Returns 0 when it runs again, at
+ * once if it is alone; -EPERM (switch trap); or the error thrown at it.
+ */
+TL_API int tl_schedule(void);
+
+/*
+ * tl_schedule_remove - let the others run, and do not come back
+ *
+ * The caller becomes paused until somebody inserts or runs it. Without any
+ * handle nobody could: it is killed at once, returning -ECANCELED. When it was
+ * the last runnable one it waits as a blocked one would, see tl_run().
+ *
+ * Returns 0, -EPERM, -EDEADLK (nobody else can ever run), or what was thrown.
+ */
+TL_API int tl_schedule_remove(void);
+
+/* What tl_run() says when it did not fail. */
+enum tl_run_verdict {
+	TL_RUN_FINISHED = 0,	/* no tasklet but paused ones is left */
+	TL_RUN_DEADLOCK = 1,	/* some are blocked, and nothing can wake them */
+};
+
+/*
+ * tl_run - run the others until none can run
+ *
+ * The caller, which may be any tasklet, leaves the ring and comes back when it
+ * is empty and nothing outside (IO under way, a timer, an offloaded call) can
+ * fill it again. Runs nest: the innermost is woken first; when an outer one is
+ * woken before, the inner ones become runnable and return TL_RUN_FINISHED.
+ *
+ * Returns a verdict, or -code of an error that nobody caught: tl_catch() hands
+ * that error over, and the other tasklets stay where they were. Returns
+ * TL_RUN_FINISHED at once when nothing else can ever run. -EPERM: switch trap.
+ */
+TL_API int tl_run(void);
+
+/*
+ * tl_exit - end the current tasklet from any depth
+ *
+ * As if its function had returned @result. Frames in between are not unwound:
+ * use tl_defer() for what must be undone. On the main tasklet, stops the
+ * process with a message.
+ */
+TL_API void tl_exit(int result) __attribute__((noreturn));
+
+/* tl_exit_error - the same with an error, whose ownership it takes */
+TL_API void tl_exit_error(struct tl_error *error) __attribute__((noreturn));
+
+/*
+ * tl_catch - take the error that the last failed call delivered
+ *
+ * Hands over the error that was thrown at the caller or sent to it, and ends
+ * the state in which every blocking call fails. NULL if there is none.
+ */
+TL_API struct tl_error *tl_catch(void);
+
+/*
+ * tl_defer - run fn(arg) when the current tasklet ends, however it ends
+ *
+ * Handlers run last in, first out, on the tasklet's own stack while it is still
+ * the current one; they may call anything but tl_exit(). Allocates.
+ *
+ * Returns 0, -ENOMEM, or -EINVAL (@fn is NULL, or on the main tasklet, which
+ * does not end).
+ */
+TL_API int tl_defer(void (*fn)(void *arg), void *arg);
+
+/*
+ * tl_undefer - forget the youngest handler with this fn and arg
+ *
+ * Returns 0 or -ENOENT.
+ */
+TL_API int tl_undefer(void (*fn)(void *arg), void *arg);
+
+/*
+ * tl_shield - hold off kills and thrown errors
+ *
+ * While it is on, an error thrown at the caller waits, and blocking calls work
+ * on; it is delivered by the first call that might block after it is off.
+ * Returns the previous setting, to be restored (so sections nest).
+ */
+TL_API bool tl_shield(bool on);
+
+/*
+ * tl_fpenv_private - keep this tasklet's floating point control words apart
+ *
+ * Rounding, exception masks and the like (mxcsr and the x87 control word, fpcr)
+ * belong to the thread; a tasklet that changes them says so here first, and
+ * only it pays for saving and restoring them at each switch. A new tasklet
+ * starts with those of the thread at its first switch. Returns the previous
+ * setting; turning it off restores the thread's words.
+ */
+TL_API bool tl_fpenv_private(bool on);
+
+/*
+ * A schedule callback sees each real switch before it happens. It runs in @prev
+ * and must not switch: such calls return -EPERM. @prev is NULL when the
+ * thread's main tasklet starts.
+ */
+typedef void tl_schedule_fn(struct tl_task *prev, struct tl_task *next,
+			    void *arg);
+
+/*
+ * tl_set_schedule_callback - watch this thread's switches; NULL turns it off
+ *
+ * The previous function and argument are stored where @old and @old_arg, which
+ * may be NULL, point. Returns 0 or -ENOMEM (the thread had no scheduler yet).
+ */
+TL_API int tl_set_schedule_callback(tl_schedule_fn *fn, void *arg,
+				    tl_schedule_fn **old, void **old_arg);
+
+/*
+ * An error handler is called on the stack of a tasklet that ends with an error.
+ * It owns nothing. It returns true if the error is dealt with; else it goes to
+ * the innermost tl_run(), or to the main tasklet, which runs at once.
+ */
+typedef bool tl_error_fn(struct tl_task *task, const struct tl_error *error,
+			 void *arg);
+
+/* tl_set_error_handler - as tl_set_schedule_callback() */
+TL_API int tl_set_error_handler(tl_error_fn *fn, void *arg, tl_error_fn **old,
+				void **old_arg);
+
+/*
+ * tl_switch_trap - forbid switches on this thread while the level is not 0
+ *
+ * Adds @delta to the level. A call that would switch returns -EPERM and changes
+ * nothing. Returns the old level or -ENOMEM; -ERANGE if it would leave 0..2^30.
+ */
+TL_API int tl_switch_trap(int delta);
+
+/*
+ * tl_sched_end - kill this thread's tasklets and free its scheduler
+ *
+ * Called on the main tasklet. Kills every other one, in rounds, waits for
+ * their IO, and gives all memory back; a thread that ends does the same.
+ *
+ * Returns 0; the number of tasklets that swallowed every kill (they and the
+ * scheduler stay); -EINVAL if not called on the main tasklet.
+ */
+TL_API int tl_sched_end(void);
+
+/*
+ * tl_trim - give cached memory of this thread back to the kernel
+ *
+ * Returns the number of bytes given back.
+ */
+TL_API size_t tl_trim(void);
+
+/*
+ * struct tl_stats - counters of the calling thread
+ *
+ * @size is set by the caller to sizeof(struct tl_stats).
+ */
+struct tl_stats {
+	size_t size;
+	uint64_t alive;		/* tasklets that have not ended, main included */
+	uint64_t runnable;	/* in the ring */
+	uint64_t paused;
+	uint64_t blocked;
+	uint64_t stacks;	/* stacks that are in use or cached */
+	uint64_t stacks_cached;
+	uint64_t stacks_unguarded; /* no guard page could be had for them */
+	uint64_t stack_bytes;	/* address space of all stacks */
+	uint64_t timers;	/* deadlines pending */
+	uint64_t io_pending;	/* IO operations and offloaded calls under way */
+};
+
+/* Returns 0, -EINVAL (size too small) or -ENOMEM. */
+TL_API int tl_stats(struct tl_stats *out);
+
+TL_END_DECLS
+
+#endif

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * Tasklets: functions with a stack of their own, which the thread that created
+ * them runs in turn.
+ *
+ * A tasklet is in one of these states:
+ *
+ *	unbound		has no function
+ *	bound		has a function, but was not told to run it
+ *	paused		alive, in no queue: only its handle can make it run
+ *	runnable	in its thread's ring (the current one is its head)
+ *	blocked		waits for a channel, a timer or IO
+ *	dead		its function has ended; may be bound again
+ *
+ * The ring is first in, first out. Who runs next is defined to the last detail,
+ * as in Stackless Python: see tl_schedule(), tl_task_run(), tl_chan_send().
+ *
+ * Handles are counted. A runnable or blocked tasklet needs no handle; a paused
+ * one that loses its last handle is killed.
+ *
+ * Contexts, unless said otherwise: tasklets and plain threads (a thread becomes
+ * a scheduler, and its own flow the main tasklet, with its first call); not
+ * signal handlers. A tasklet of another thread is refused with -EXDEV.
+ */
+#ifndef TASKLET_TASK_H
+#define TASKLET_TASK_H
+
+#include <tasklet/base.h>
+
+TL_BEGIN_DECLS
+
+struct tl_task;
+struct tl_chan;
+struct tl_error;
+
+/*
+ * A tasklet's function. 0 or a positive value ends it quietly, as does
+ * -ECANCELED in a tasklet that was killed. Any other negative value is an
+ * uncaught error: see tl_set_error_handler().
+ */
+typedef int tl_task_fn(void *arg);
+
+/*
+ * struct tl_task_attr - how to make a tasklet
+ *
+ * @size is sizeof(struct tl_task_attr): fields that a later version appends
+ * count as zero. @stack_size in bytes is rounded up to a power of two that
+ * includes the guard page and the tasklet's own bookkeeping; 0 means 64 KiB,
+ * the limits are 16 KiB and 1 GiB. @name is copied; NULL means none.
+ */
+struct tl_task_attr {
+	size_t size;
+	size_t stack_size;
+	const char *name;
+};
+
+/*
+ * tl_spawn - make a tasklet that will run fn(arg)
+ *
+ * It is linked at the end of the ring and runs when its turn comes. @out may
+ * be NULL: the ring keeps it alive. Does not switch.
+ *
+ * Returns 0, -EINVAL (@fn is NULL) or -ENOMEM.
+ */
+TL_API int tl_spawn(struct tl_task **out, tl_task_fn *fn, void *arg);
+
+/* tl_spawn_attr - tl_spawn() with attributes. -EINVAL for a bad one. */
+TL_API int tl_spawn_attr(struct tl_task **out, const struct tl_task_attr *attr,
+			 tl_task_fn *fn, void *arg);
+
+/*
+ * tl_spawn_run - make a tasklet and switch to it at once
+ *
+ * The caller runs next when the new tasklet blocks, yields or ends. A recursive
+ * fan-out made this way keeps few tasklets alive at a time.
+ *
+ * Returns as tl_spawn(), and as tl_task_run().
+ */
+TL_API int tl_spawn_run(struct tl_task **out, tl_task_fn *fn, void *arg);
+
+/*
+ * tl_task_new - make an unbound tasklet
+ *
+ * @attr may be NULL. The caller owns the handle.
+ */
+TL_API int tl_task_new(struct tl_task **out, const struct tl_task_attr *attr);
+
+/* tl_task_ref - one more handle. Returns @task. */
+TL_API struct tl_task *tl_task_ref(struct tl_task *task);
+
+/*
+ * tl_task_unref - give a handle up
+ *
+ * The last one frees a tasklet that is unbound, bound, dead or never started.
+ * A paused one that has started is killed first, at once: this call switches
+ * then. NULL is allowed.
+ */
+TL_API void tl_task_unref(struct tl_task *task);
+
+/*
+ * tl_task_bind - give a tasklet its function; it becomes bound, not alive
+ *
+ * Returns 0, -EINVAL (@fn is NULL, the tasklet is current or the main one),
+ * -EBUSY (it is runnable or blocked, or paused in the middle of its function).
+ */
+TL_API int tl_task_bind(struct tl_task *task, tl_task_fn *fn);
+
+/*
+ * tl_task_bind_arg - give function and argument; it becomes paused
+ *
+ * A NULL @fn keeps the function bound earlier. Errors as tl_task_bind().
+ */
+TL_API int tl_task_bind_arg(struct tl_task *task, tl_task_fn *fn, void *arg);
+
+/*
+ * tl_task_unbind - take the function away
+ *
+ * A paused tasklet that has not started becomes unbound. Errors as
+ * tl_task_bind().
+ */
+TL_API int tl_task_unbind(struct tl_task *task);
+
+/*
+ * tl_task_setup - start a bound tasklet: it is linked at the end of the ring
+ *
+ * Returns 0, -EBUSY (it is alive), -EINVAL (it has no function).
+ */
+TL_API int tl_task_setup(struct tl_task *task, void *arg);
+
+/*
+ * tl_task_insert - make a paused tasklet runnable, at the end of the ring
+ *
+ * Returns 0 (also if it was runnable), -EBUSY (blocked), -ESRCH (not alive).
+ */
+TL_API int tl_task_insert(struct tl_task *task);
+
+/*
+ * tl_task_remove - take a runnable tasklet out of the ring; it becomes paused
+ *
+ * Without any handle it is killed instead, for nobody could run it again.
+ * Returns 0 (also if it was not in the ring), -EBUSY (blocked),
+ * -EINVAL (current).
+ */
+TL_API int tl_task_remove(struct tl_task *task);
+
+/*
+ * tl_task_run - switch to a tasklet; the caller stays runnable
+ *
+ * A paused one is linked just before the caller, so the caller is next after
+ * it. A runnable one keeps its place and those behind it run before the caller.
+ * On the current tasklet: no effect.
+ *
+ * Returns 0 when the caller runs again, -EBUSY (blocked), -ESRCH (not alive),
+ * -EPERM (a switch trap is set, nothing has changed), or the error thrown at
+ * the caller meanwhile.
+ */
+TL_API int tl_task_run(struct tl_task *task);
+
+/*
+ * tl_task_switch - switch to a tasklet; the caller becomes paused
+ *
+ * The target takes the caller's place in the ring. Returns as tl_task_run()
+ * when somebody has made the caller run again.
+ */
+TL_API int tl_task_switch(struct tl_task *task);
+
+/*
+ * tl_task_kill - end a tasklet
+ *
+ * The blocking call that it is in returns -ECANCELED, and so does every later
+ * call that might block, until it ends or calls tl_catch(). It runs at once;
+ * the caller stays runnable and runs next. One that was never started ends
+ * without running. One whose IO the kernel has not let go of runs as soon as
+ * that happens, and this call does not wait for it. A value that was already
+ * handed to it is not lost: that call succeeds and the next one fails.
+ *
+ * On the caller itself: returns -ECANCELED, and the rest as above.
+ *
+ * Returns 0 (also if it is dead), or as tl_task_run().
+ */
+TL_API int tl_task_kill(struct tl_task *task);
+
+/* tl_task_kill_later - the same, but the target runs when its turn comes */
+TL_API int tl_task_kill_later(struct tl_task *task);
+
+/*
+ * tl_task_throw - end a tasklet with an error other than -ECANCELED
+ *
+ * As tl_task_kill(), with @error in its place; it becomes the target's on
+ * success. A tasklet that is not alive gives -ESRCH and the error stays the
+ * caller's.
+ */
+TL_API int tl_task_throw(struct tl_task *task, struct tl_error *error);
+TL_API int tl_task_throw_later(struct tl_task *task, struct tl_error *error);
+
+/* The state, as in the table above. A blocked tasklet counts as scheduled. */
+TL_API bool tl_task_is_alive(const struct tl_task *task);
+TL_API bool tl_task_is_paused(const struct tl_task *task);
+TL_API bool tl_task_is_blocked(const struct tl_task *task);
+TL_API bool tl_task_is_scheduled(const struct tl_task *task);
+TL_API bool tl_task_is_main(const struct tl_task *task);
+TL_API bool tl_task_is_current(const struct tl_task *task);
+
+/* The channel that it is blocked on; NULL if on none, or on several. */
+TL_API struct tl_chan *tl_task_channel(const struct tl_task *task);
+
+/* +1 if it waits to send, -1 if it waits to receive, else 0. */
+TL_API int tl_task_direction(const struct tl_task *task);
+
+/*
+ * tl_task_next, tl_task_prev - neighbours in the ring or in a channel's queue
+ *
+ * NULL at the ends of a queue and for a tasklet that is in neither.
+ */
+TL_API struct tl_task *tl_task_next(const struct tl_task *task);
+TL_API struct tl_task *tl_task_prev(const struct tl_task *task);
+
+/* A number that no other tasklet of the process has or had; never 0. */
+TL_API uint64_t tl_task_id(const struct tl_task *task);
+
+/* The name, "" if it has none. Valid until it is set again or the end. */
+TL_API const char *tl_task_name(const struct tl_task *task);
+
+/* Returns 0 or -ENOMEM. NULL takes the name away. */
+TL_API int tl_task_set_name(struct tl_task *task, const char *name);
+
+/*
+ * The user's word: the library only keeps it (tasklet-local data, or what
+ * tl_schedule() should hand back). It survives until the tasklet is bound anew.
+ */
+TL_API void *tl_task_value(const struct tl_task *task);
+TL_API void tl_task_set_value(struct tl_task *task, void *value);
+
+/*
+ * tl_task_set_block_trap - forbid a tasklet to block
+ *
+ * A call that would block returns -EPERM and changes nothing. Returns the
+ * previous setting.
+ */
+TL_API bool tl_task_set_block_trap(struct tl_task *task, bool on);
+TL_API bool tl_task_block_trap(const struct tl_task *task);
+
+TL_END_DECLS
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * All of libtasklet. Each header also stands alone.
+ */
+#ifndef TASKLET_TASKLET_H
+#define TASKLET_TASKLET_H
+
+#include <tasklet/base.h>
+#include <tasklet/channel.h>
+#include <tasklet/error.h>
+#include <tasklet/features.h>
+#include <tasklet/hist.h>
+#include <tasklet/io.h>
+#include <tasklet/sched.h>
+#include <tasklet/select.h>
+#include <tasklet/task.h>
+#include <tasklet/time.h>
+
+#endif

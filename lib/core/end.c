@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * How a tasklet begins and ends.
+ *
+ * All that an end entails and that can run foreign code (deferred handlers,
+ * destructors of errors, the error handler) happens on the tasklet's own stack
+ * while it is still current, before its last switch: so none of it can come
+ * between another tasklet and the value that is on its way to it. What remains
+ * is to put the stack on the free list, one step before it is left for good;
+ * nothing runs in between that could take it from there.
+ */
+#include "core/end.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "core/kill.h"
+#include "core/park.h"
+#include "core/run.h"
+#include "os/log.h"
+
+struct tl__defer {
+	struct tl__defer *older;
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+const char *tl__task_label(const struct tl_task *t)
+{
+	static __thread char label[64];
+
+	if (t->name)
+		snprintf(label, sizeof(label), "tasklet %llu (%s)",
+			 (unsigned long long)t->id, t->name);
+	else
+		snprintf(label, sizeof(label), "tasklet %llu",
+			 (unsigned long long)t->id);
+	return label;
+}
+
+int tl_defer(void (*fn)(void *arg), void *arg)
+{
+	struct tl_sched *s = tl__sched();
+	struct tl__defer *defer;
+
+	if (!s)
+		return tl__sched_error();
+	if (!fn || (s->head->flags & TL__MAIN))
+		return -EINVAL;
+	defer = tl__malloc(sizeof(*defer));
+	if (!defer)
+		return -ENOMEM;
+	defer->fn = fn;
+	defer->arg = arg;
+	defer->older = s->head->defers;
+	s->head->defers = defer;
+	return 0;
+}
+
+int tl_undefer(void (*fn)(void *arg), void *arg)
+{
+	struct tl_sched *s = tl__sched_self;
+	struct tl__defer **link, *defer;
+
+	if (!s)
+		return -ENOENT;
+	for (link = &s->head->defers; (defer = *link); link = &defer->older)
+		if (defer->fn == fn && defer->arg == arg) {
+			*link = defer->older;
+			tl__free(defer);
+			return 0;
+		}
+	return -ENOENT;
+}
+
+static void run_defers(struct tl_task *me)
+{
+	struct tl__defer *defer;
+
+	while ((defer = me->defers)) {
+		me->defers = defer->older;
+		defer->fn(defer->arg);
+		tl__free(defer);
+	}
+}
+
+void tl__stack_release(struct tl_sched *s, struct tl_task *t)
+{
+	struct tl__stack_cache *cache = &s->stacks;
+
+	if (unlikely(t->name)) {
+		tl__free(t->name);
+		t->name = NULL;
+	}
+	t->state = TL__DEAD;
+	t->next = cache->free[t->stack_class];
+	cache->free[t->stack_class] = t;
+	t->slab->used--;
+	if (unlikely(++cache->nfree > TL__STACK_CACHE_MAX))
+		s->round_left = 0;	/* tl__poll() trims, on another stack */
+}
+
+void tl__task_buried(struct tl_sched *s, struct tl_task *t)
+{
+	s->alive--;
+	t->state = TL__DEAD;
+	t->flags &= TL__BLOCKTRAP;
+	if (!t->refs)
+		tl__stack_release(s, t);
+}
+
+/* Makes an error of what a function returned. Out of memory: of a static one. */
+static struct tl_error *error_of(struct tl_task *me, int code)
+{
+	struct tl_error *error;
+
+	if ((me->flags & TL__RAISED) && tl_error_code(me->thrown) == code) {
+		error = me->thrown;
+		me->thrown = NULL;
+		me->flags &= ~TL__RAISED;
+		return error;
+	}
+	if (me->caught && tl_error_code(me->caught) == code) {
+		error = me->caught;
+		me->caught = NULL;
+		return error;
+	}
+	if (tl_error_new(&error, code <= 4095 ? code : EINVAL,
+			 "the tasklet's function returned %d", -code) == 0)
+		return error;
+	tl__log("%s ended with error %d, and there is no memory to report it",
+		tl__task_label(me), code);
+	return NULL;
+}
+
+static void report_uncaught(struct tl_sched *s, struct tl_task *me,
+			    struct tl_error *error)
+{
+	tl__error_set_origin(error, tl__task_label(me));
+	if (s->error_fn && s->error_fn(me, error, s->error_arg)) {
+		tl_error_free(error);
+		return;
+	}
+	tl__run_deliver(s, error);
+}
+
+/* Everything that can run foreign code. */
+tl__cold static void end_slowly(struct tl_sched *s, struct tl_task *me,
+				int result)
+{
+	struct tl_error *error = NULL;
+
+	me->flags |= TL__IN_END | TL__SHIELDED;
+	run_defers(me);
+	if (me->flags & TL__FPENV)
+		tl_fpenv_private(false);
+	/* A kill ends quietly whatever the function made of it. */
+	if (result < 0 && !(result == -ECANCELED && me->thrown))
+		error = error_of(me, -result);
+	tl__caught_drop(me);
+	if (error)
+		report_uncaught(s, me, error);
+}
+
+/* Leaves the ring and the world. */
+static void end(struct tl_sched *s, struct tl_task *me)
+	__attribute__((noreturn));
+
+static void end(struct tl_sched *s, struct tl_task *me)
+{
+	struct tl_task *next = s->head != me ? s->head : me->next;
+
+	if (unlikely(next == me)) {
+		/* The dying stack serves to wait on; it is not free yet. */
+		tl__ring_remove(s, me);
+		me->state = TL__DEAD;
+		s->alive--;
+		next = tl__next_runnable(s);
+		if (!next) {
+			/* Only the main tasklet is left, and it is blocked. */
+			s->main->wait_ops->abandon(s->main, -EDEADLK);
+			next = s->head;
+		}
+		s->alive++;
+	} else {
+		tl__ring_remove(s, me);
+		s->head = next;
+	}
+	if (unlikely(s->slow & TL__SLOW_CALLBACK)) {
+		s->slow |= TL__SLOW_IN_CALLBACK;
+		s->schedule_fn(me, next, s->schedule_arg);
+		s->slow &= ~TL__SLOW_IN_CALLBACK;
+	}
+	tl__task_buried(s, me);
+	tl__annotate_leave(&me->annotation, &next->annotation, true);
+	tl__switch_final(next);
+}
+
+static void task_end(struct tl_sched *s, struct tl_task *me, int result)
+	__attribute__((noreturn));
+
+static inline void task_end(struct tl_sched *s, struct tl_task *me, int result)
+{
+	if (unlikely(result < 0 || me->defers || me->caught || me->thrown ||
+		     (me->flags & TL__FPENV)))
+		end_slowly(s, me, result);
+	end(s, me);
+}
+
+void tl__task_main(struct tl_task *me)
+{
+	tl__annotate_enter(&me->annotation);
+	me->flags |= TL__STARTED;
+	task_end(me->sched, me, me->fn(me->arg));
+}
+
+static struct tl_task *ending(const char *call)
+{
+	struct tl_sched *s = tl__sched_self;
+	struct tl_task *me = s ? s->head : NULL;
+
+	if (!me || (me->flags & TL__MAIN))
+		tl__fatal("%s() on the main tasklet", call);
+	if (me->flags & TL__IN_END)
+		tl__fatal("%s() in a deferred handler of %s", call,
+			  tl__task_label(me));
+	return me;
+}
+
+void tl_exit(int result)
+{
+	struct tl_task *me = ending("tl_exit");
+
+	task_end(me->sched, me, result);
+}
+
+void tl_exit_error(struct tl_error *error)
+{
+	struct tl_task *me = ending("tl_exit_error");
+
+	if (!error)
+		task_end(me->sched, me, 0);
+	tl__caught_set(me, error);
+	task_end(me->sched, me, -tl_error_code(error));
+}

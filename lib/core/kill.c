@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * Throwing errors into tasklets, and catching them.
+ *
+ * An error that was thrown (a kill is one) stays in `thrown` and fails each
+ * blocking call, as an exception passes through each frame, until tl_catch().
+ * An error that came as a call's result (sent through a channel, or uncaught by
+ * somebody else) is reported once and kept in `caught` for tl_catch().
+ */
+#include "core/kill.h"
+
+#include <errno.h>
+
+#include "core/end.h"
+#include "core/park.h"
+#include "core/run.h"
+
+static void free_stale(struct tl_task *me);
+
+int tl__raise(struct tl_task *me)
+{
+	if (unlikely(me->flags & TL__STALE) && me == me->sched->head)
+		free_stale(me);
+	if ((me->flags & (TL__RAISED | TL__SHIELDED)) == TL__RAISED)
+		return -tl_error_code(me->thrown);
+	if (me->flags & TL__DELIVERED) {
+		me->flags &= ~TL__DELIVERED;
+		return -tl_error_code(me->caught);
+	}
+	return 0;
+}
+
+/* Frees @error and those that it hides. Runs destructors of users. */
+static void free_chain(struct tl_error *error)
+{
+	while (error) {
+		struct tl_error *older = tl__error_unlink(error);
+
+		tl_error_free(error);
+		error = older;
+	}
+}
+
+static void free_stale(struct tl_task *me)
+{
+	struct tl_error *older = tl__error_unlink(me->caught);
+
+	me->flags &= ~TL__STALE;
+	free_chain(older);
+}
+
+void tl__caught_push(struct tl_task *t, struct tl_error *error)
+{
+	if (t->caught) {
+		tl__error_link(error, t->caught);
+		t->flags |= TL__STALE;
+	}
+	t->caught = error;
+}
+
+void tl__caught_set(struct tl_task *me, struct tl_error *error)
+{
+	struct tl_error *old = me->caught;
+
+	me->caught = error;
+	me->flags &= ~TL__STALE;
+	free_chain(old);
+}
+
+void tl__caught_drop(struct tl_task *me)
+{
+	struct tl_error *thrown = me->thrown;
+	struct tl_error *caught = me->caught;
+
+	me->flags &= ~(TL__RAISED | TL__DELIVERED | TL__STALE);
+	me->thrown = me->caught = NULL;
+	tl_error_free(thrown);
+	free_chain(caught);
+}
+
+struct tl_error *tl_catch(void)
+{
+	struct tl_sched *s = tl__sched_self;
+	struct tl_error *error;
+	struct tl_task *me;
+
+	if (!s)
+		return NULL;
+	me = s->head;
+	if ((me->flags & (TL__RAISED | TL__SHIELDED)) == TL__RAISED) {
+		me->flags &= ~TL__RAISED;
+		error = me->thrown;
+		me->thrown = NULL;
+		return error;
+	}
+	if (me->flags & TL__STALE)
+		free_stale(me);
+	me->flags &= ~TL__DELIVERED;
+	error = me->caught;
+	me->caught = NULL;
+	return error;
+}
+
+bool tl_shield(bool on)
+{
+	struct tl_sched *s = tl__sched();
+	bool was;
+
+	if (!s)
+		return false;
+	was = s->head->flags & TL__SHIELDED;
+	if (on)
+		s->head->flags |= TL__SHIELDED;
+	else
+		s->head->flags &= ~TL__SHIELDED;
+	return was;
+}
+
+/* Puts @error where it fails @t's calls. A kill is never replaced by less. */
+static void raise_in(struct tl_task *t, struct tl_error *error)
+{
+	struct tl_error *old = t->thrown;
+
+	if ((t->flags & TL__RAISED) && old == &tl__error_killed) {
+		tl_error_free(error);
+		return;
+	}
+	t->thrown = error;
+	t->flags |= TL__RAISED;
+	tl_error_free(old);
+}
+
+void tl__throw_at(struct tl_sched *s, struct tl_task *t, struct tl_error *error)
+{
+	raise_in(t, error);
+	if (t->state == TL__BLOCKED && !(t->flags & TL__SHIELDED))
+		t->wait_ops->abandon(t, -tl_error_code(t->thrown));
+	else if (t->state == TL__PAUSED)
+		tl__unpause(s, t);
+	tl__yield_raise(t);
+}
+
+/* Throwing at one whose function has not begun: it ends without running. */
+static void end_unstarted(struct tl_sched *s, struct tl_task *t,
+			  struct tl_error *error)
+{
+	if (t->state == TL__RUNNABLE)
+		tl__ring_remove(s, t);
+	else
+		s->paused--;
+	tl_error_free(error);
+	tl__task_buried(s, t);
+}
+
+static bool is_alive(const struct tl_task *t)
+{
+	return t->state == TL__PAUSED || t->state == TL__RUNNABLE ||
+	       t->state == TL__BLOCKED;
+}
+
+static int throw(struct tl_task *t, struct tl_error *error, bool later)
+{
+	struct tl_sched *s = tl__sched();
+	struct tl_task *me;
+	int r;
+
+	if (!s)
+		return tl__sched_error();
+	if (t->sched != s)
+		return -EXDEV;
+	me = s->head;
+	if (t == me) {
+		raise_in(me, error);
+		return (me->flags & TL__SHIELDED) ? 0 : tl__raise(me);
+	}
+	if (!is_alive(t))
+		return error == &tl__error_killed ? 0 : -ESRCH;
+	if (!later) {
+		r = tl__switch_check(s);
+		if (r)
+			return r;
+	}
+	if (!(t->flags & (TL__STARTED | TL__MAIN))) {
+		end_unstarted(s, t, error);
+		return 0;
+	}
+	tl__throw_at(s, t, error);
+	/* One that the kernel still holds, or that is shielded, goes on later. */
+	if (later || t->state != TL__RUNNABLE)
+		return 0;
+	s->head = t;
+	return tl__yield_to(s, me, t);
+}
+
+int tl_task_kill(struct tl_task *task)
+{
+	return throw(task, &tl__error_killed, false);
+}
+
+int tl_task_kill_later(struct tl_task *task)
+{
+	return throw(task, &tl__error_killed, true);
+}
+
+static int throw_error(struct tl_task *task, struct tl_error *error, bool later)
+{
+	if (!error)
+		return -EINVAL;
+	if (task->sched == tl__sched_self)
+		tl__error_set_origin(error, tl__task_label(tl__sched_self->head));
+	return throw(task, error, later);
+}
+
+int tl_task_throw(struct tl_task *task, struct tl_error *error)
+{
+	return throw_error(task, error, false);
+}
+
+int tl_task_throw_later(struct tl_task *task, struct tl_error *error)
+{
+	return throw_error(task, error, true);
+}

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * A thread's scheduler: made with the first call on the thread, ended with
+ * tl_sched_end() or with the thread. Also callbacks, traps and counters.
+ *
+ * The scheduler's memory is one mapping, which holds the main tasklet too. A
+ * thread-specific key's destructor ends it where the program doesn't.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/alloc.h"
+#include "core/end.h"
+#include "core/overflow.h"
+#include "core/park.h"
+#include "os/clock.h"
+#include "os/log.h"
+
+#define KILL_ROUNDS 10
+#define ID_RANGE 4096
+
+struct thread_memory {
+	struct tl_sched sched;
+	struct tl_task main __attribute__((aligned(64)));
+};
+
+__thread struct tl_sched *tl__sched_self
+	__attribute__((tls_model("initial-exec")));
+static __thread int create_error;
+
+static pthread_key_t thread_key;
+static pthread_once_t thread_key_once = PTHREAD_ONCE_INIT;
+static int thread_key_error;
+
+static void thread_ends(void *arg)
+{
+	struct tl_sched *s = arg;
+	int left;
+
+	if (tl__sched_self != s)
+		return;		/* ended already */
+	left = tl_sched_end();
+	if (left)
+		tl__log("a thread ends with %d tasklets that can't be killed",
+			left);
+}
+
+static void thread_key_make(void)
+{
+	thread_key_error = pthread_key_create(&thread_key, thread_ends);
+}
+
+/* Lets a test see the refusal on a machine without shadow stacks. */
+bool tl__test_shadow_stack;
+
+/*
+ * A live shadow stack (CET) is not switched along with the stack: the first
+ * return after a switch would kill the process. Better to say so here. rdssp is
+ * a no-op, leaving the zero, where shadow stacks are off.
+ */
+static bool shadow_stack_live(void)
+{
+	unsigned long ssp = 0;
+
+#if defined(__x86_64__)
+	__asm__ volatile("rdsspq %0" : "+r"(ssp));
+#endif
+	return ssp || tl__test_shadow_stack;
+}
+
+int tl__sched_error(void)
+{
+	return create_error;
+}
+
+static void annotate_main(struct tl__annotation *annotation)
+{
+	void *low = NULL;
+	size_t size = 0;
+#ifdef TL__ASAN
+	pthread_attr_t attr;
+
+	if (pthread_getattr_np(pthread_self(), &attr) == 0) {
+		pthread_attr_getstack(&attr, &low, &size);
+		pthread_attr_destroy(&attr);
+	}
+#endif
+	tl__annotate_thread(annotation, low, size);
+}
+
+static void main_init(struct tl_sched *s, struct tl_task *main)
+{
+	main->sched = s;
+	main->flags = TL__MAIN | TL__STARTED;
+	main->refs = 1;
+	main->waiter.task = main;
+	tl__sched_new_ids(s);
+	main->id = ++s->next_id;
+	tl__overflow_thread_start(s);
+	annotate_main(&main->annotation);
+	s->main = main;
+	s->alive = 1;
+	tl__ring_append(s, main);
+}
+
+struct tl_sched *tl__sched_create(void)
+{
+	struct thread_memory *memory;
+	struct tl_sched *s;
+
+	if (shadow_stack_live()) {
+		tl__log_once("this thread has a shadow stack (CET), which "
+			     "stack switches can't keep in step: run with "
+			     "GLIBC_TUNABLES=glibc.cpu.hwcaps=-SHSTK");
+		create_error = -ENOTSUP;
+		return NULL;
+	}
+	create_error = -ENOMEM;
+	pthread_once(&thread_key_once, thread_key_make);
+	if (thread_key_error)
+		return NULL;
+	memory = tl__fault() ? MAP_FAILED :
+		mmap(NULL, sizeof(*memory), PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (memory == MAP_FAILED)
+		return NULL;
+	s = &memory->sched;
+	if (pthread_setspecific(thread_key, s)) {
+		munmap(memory, sizeof(*memory));
+		return NULL;
+	}
+	tl__heap_init(&s->timers);
+	tl__inbox_init(&s->inbox);
+	tl__fpenv_save(&s->fpenv);
+	s->random = tl__now() | 1;
+	main_init(s, &memory->main);
+	tl__sched_self = s;
+	return s;
+}
+
+void tl__sched_new_ids(struct tl_sched *s)
+{
+	/* relaxed: only that no two get the same matters */
+	static _Atomic uint64_t last;
+
+	s->next_id = atomic_fetch_add_explicit(&last, ID_RANGE,
+					       memory_order_relaxed);
+	s->last_id = s->next_id + ID_RANGE;
+}
+
+/* Marks and wakes one; it unwinds when main runs the others. */
+static bool kill_each(struct tl_task *t, void *arg)
+{
+	struct tl_sched *s = arg;
+
+	if (tl_task_is_alive(t) && t != s->main)
+		tl_task_kill_later(t);
+	return true;
+}
+
+static unsigned int kill_all(struct tl_sched *s)
+{
+	int i;
+
+	for (i = 0; i < KILL_ROUNDS && s->alive > 1; i++) {
+		tl__stack_each(s, kill_each, s);
+		/* An error out of one of them must not stop the others. */
+		while (tl_run() < 0)
+			tl_error_free(tl_catch());
+	}
+	return (unsigned int)(s->alive - 1);
+}
+
+int tl_sched_end(void)
+{
+	struct tl_sched *s = tl__sched_self;
+	struct thread_memory *memory;
+	unsigned int left;
+
+	if (!s)
+		return 0;
+	if (s->head != s->main || s->runs)
+		return -EINVAL;
+	if (s->slow & TL__SLOW_IN_CALLBACK)
+		return -EPERM;
+	s->trap_level = 0;
+	s->slow &= ~TL__SLOW_TRAP;
+	s->main->flags &= ~TL__BLOCKTRAP;
+	tl_error_free(tl_catch());
+	left = kill_all(s);
+	if (left)
+		return (int)left;
+
+	if (s->reactor_ops)
+		s->reactor_ops->destroy(s->reactor);
+	tl__heap_fini(&s->timers);
+	tl__stack_fini(s);
+	tl_error_free(s->main->thrown);
+	tl_error_free(s->main->caught);
+	tl__free(s->main->name);
+	tl__overflow_thread_end(s);
+	memory = (struct thread_memory *)s;
+	pthread_setspecific(thread_key, NULL);
+	tl__sched_self = NULL;
+	munmap(memory, sizeof(*memory));
+	return 0;
+}

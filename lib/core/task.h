@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * What a tasklet and a thread's scheduler are made of, for lib/core and the
+ * floors above it.
+ *
+ * Invariants:
+ *  - A tasklet is linked in its thread's ring if and only if its state is
+ *    RUNNABLE. The ring's head is the tasklet that runs; it is NULL only while
+ *    a thread that has nothing to run waits (park.c).
+ *  - BLOCKED means that wait.ops is set and that exactly one call of
+ *    tl__wake() will end it.
+ *  - Everything here belongs to the thread of `sched` and is touched by it
+ *    alone; other threads reach a scheduler only through its inbox (inbox.h).
+ */
+#ifndef TL_CORE_TASK_H
+#define TL_CORE_TASK_H
+
+#include <tasklet/channel.h>
+#include <tasklet/sched.h>
+#include <tasklet/task.h>
+
+#include "base/compiler.h"
+#include "base/error.h"
+#include "base/heap.h"
+#include "core/annotate.h"
+#include "core/fpenv.h"
+#include "core/inbox.h"
+#include "core/stack.h"
+#include "core/switch.h"
+
+enum tl__state {
+	TL__UNBOUND,
+	TL__BOUND,
+	TL__PAUSED,
+	TL__RUNNABLE,
+	TL__BLOCKED,
+	TL__DEAD,
+};
+
+/* Flags of a tasklet. */
+#define TL__STARTED	(1u << 0)  /* its function is on its stack */
+#define TL__MAIN	(1u << 1)
+#define TL__RAISED	(1u << 2)  /* `error` fails every blocking call */
+#define TL__SHIELDED	(1u << 3)  /* ... but not yet */
+#define TL__BLOCKTRAP	(1u << 4)
+#define TL__FPENV	(1u << 5)  /* has control words of its own */
+#define TL__RUNNING	(1u << 6)  /* paused because it is inside tl_run() */
+#define TL__DELIVERED	(1u << 7)  /* the next call reports `caught` once */
+#define TL__IN_END	(1u << 8)  /* its function has returned */
+#define TL__STALE	(1u << 9)  /* `caught` hides errors to be freed */
+
+/* The flags that make a blocking call look twice before it begins. */
+#define TL__ENTRY_FLAGS \
+	(TL__RAISED | TL__BLOCKTRAP | TL__DELIVERED | TL__STALE)
+
+struct tl_sched;
+
+/*
+ * A place in a queue of waiters. One is part of each tasklet; tl_select() brings
+ * as many as it has cases.
+ */
+struct tl__waiter {
+	struct tl__waiter *next, *prev;
+	struct tl_task *task;
+	void *value;	/* where the element is, or shall go */
+	struct tl_error *error; /* sent in place of a value */
+};
+
+/* How what a tasklet waits for is undone. */
+struct tl__wait_ops {
+	const char *verb;	/* "receives on", for reports */
+	/*
+	 * Takes the tasklet off the queues it is in; then its call returns
+	 * `result`. Returns false if that can't be done at once: whoever holds
+	 * the tasklet will wake it, as soon as possible.
+	 */
+	bool (*abandon)(struct tl_task *task, int result);
+	/* The next (+1) or previous (-1) in the queue; NULL: there is none. */
+	struct tl_task *(*neighbour)(const struct tl_task *task, int side);
+	int direction;		/* of a channel: +1 send, -1 receive; else 0 */
+};
+
+struct tl_task {
+	/* What a switch, a block and a wake-up touch: the first two lines. */
+	void *sp;			/* offset 0: switch.S */
+	int result;			/* offset 8: what its call returns */
+	uint32_t flags;
+	struct tl_task *next, *prev;	/* in the ring */
+	uint8_t state;			/* enum tl__state */
+	uint8_t stack_class;
+	struct tl_sched *sched;
+	const struct tl__wait_ops *wait_ops;
+	void *wait_object;
+
+	struct tl__waiter waiter;
+	uint32_t refs;			/* handles; main counts itself as one */
+	struct tl__heap_node timer;
+	tl_task_fn *fn;
+	void *arg;
+
+	/* The rest. */
+	uint64_t id;
+	struct tl_error *thrown;	/* with TL__RAISED or TL__DELIVERED */
+	struct tl_error *caught;	/* what the last call reported once */
+	struct tl__defer *defers;
+	char *name;
+	void *value;
+	struct tl__slab *slab;
+	struct tl__fpenv fpenv;
+	struct tl__annotation annotation;
+};
+
+_Static_assert(offsetof(struct tl_task, sp) == 0 &&
+	       offsetof(struct tl_task, result) == 8,
+	       "switch.S knows these offsets");
+
+/* One tl_run() under way; lives in its frame. */
+struct tl__run {
+	struct tl__run *outer;
+	struct tl_task *task;
+	int verdict;
+};
+
+/* What waits for the kernel on behalf of a scheduler; lib/io provides it. */
+struct tl__reactor_ops {
+	/*
+	 * Hands over what was queued, and collects what is complete. With
+	 * @idle nothing can run: a wait follows if there is nothing to collect,
+	 * so a system call would be one too many.
+	 */
+	void (*poll)(void *reactor, bool idle);
+	/* The same, and sleeps until there is something or @deadline_ns. */
+	void (*wait)(void *reactor, uint64_t deadline_ns);
+	/* Ends that sleep. Called by any thread. */
+	void (*wake)(void *reactor);
+	/* The scheduler ends; nothing is under way any more. */
+	void (*destroy)(void *reactor);
+};
+
+/* Reasons to look twice at each switch. */
+#define TL__SLOW_TRAP		(1u << 0)
+#define TL__SLOW_CALLBACK	(1u << 1)  /* a schedule callback is set */
+#define TL__SLOW_CHANNEL	(1u << 2)  /* a channel callback is set */
+#define TL__SLOW_IN_CALLBACK	(1u << 3)
+#define TL__SLOW_FPENV		(1u << 4)  /* the current one has its own */
+#define TL__SLOW_IN_CHANNEL	(1u << 5)  /* a channel callback runs */
+
+struct tl_sched {
+	/* What each switch touches. */
+	struct tl_task *head;		/* the ring; its first one runs */
+	unsigned int runcount;
+	unsigned int slow;		/* TL__SLOW_ */
+	int round_left;			/* switches until the next poll */
+	unsigned int paused;
+	uint64_t next_id, last_id;	/* numbers that are ours to give out */
+	uint64_t alive;
+	struct tl__stack_cache stacks;
+
+	struct tl_task *main;
+	struct tl__run *runs;		/* innermost first */
+	struct tl__heap timers;
+	unsigned int io_pending;	/* what only the kernel or a pool ends */
+	unsigned int polls;		/* since the clock was read */
+	void *reactor;
+	const struct tl__reactor_ops *reactor_ops;
+	struct tl__inbox inbox;
+
+	int trap_level;
+	tl_schedule_fn *schedule_fn;
+	void *schedule_arg;
+	tl_channel_fn *channel_fn;
+	void *channel_arg;
+	tl_error_fn *error_fn;
+	void *error_arg;
+	struct tl__fpenv fpenv;		/* of all that have none of their own */
+	uint64_t random;		/* state of select's choice */
+	void *signal_stack;		/* ours, if the thread had none */
+};
+
+/*
+ * The calling thread's scheduler. The initial-exec model makes this one load in
+ * a shared library too; the few words fit the static TLS reserve of dlopen().
+ */
+extern __thread struct tl_sched *tl__sched_self
+	__attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+/* Makes the scheduler of a thread's first call. NULL: see tl__sched_error(). */
+struct tl_sched *tl__sched_create(void);
+
+extern bool tl__test_shadow_stack;
+
+/* Takes a fresh range of numbers for tasklets. */
+void tl__sched_new_ids(struct tl_sched *s);
+
+/* What the last failed creation on this thread failed with (-ENOMEM, -ENOTSUP). */
+int tl__sched_error(void);
+
+static inline struct tl_sched *tl__sched(void)
+{
+	struct tl_sched *s = tl__sched_self;
+
+	return likely(s) ? s : tl__sched_create();
+}
+
+#endif
