@@ -64,7 +64,11 @@ struct tl_task_attr {
  */
 TL_API int tl_spawn(struct tl_task **out, tl_task_fn *fn, void *arg);
 
-/* tl_spawn_attr - tl_spawn() with attributes. -EINVAL for a bad one. */
+/*
+ * tl_spawn_attr - tl_spawn() with attributes
+ *
+ * -EINVAL for a bad one; -E2BIG for one that this version does not know.
+ */
 TL_API int tl_spawn_attr(struct tl_task **out, const struct tl_task_attr *attr,
 			 tl_task_fn *fn, void *arg);
 

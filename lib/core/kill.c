@@ -166,6 +166,8 @@ static int throw(struct tl_task *t, struct tl_error *error, bool later)
 
 	if (!s)
 		return tl__sched_error();
+	if (!t->sched)		/* dead, and its thread's scheduler too */
+		return error == &tl__error_killed ? 0 : -ESRCH;
 	if (t->sched != s)
 		return -EXDEV;
 	me = s->head;

@@ -44,9 +44,12 @@ static void thread_ends(void *arg)
 	if (tl__sched_self != s)
 		return;		/* ended already */
 	left = tl_sched_end();
-	if (left)
+	if (left > 0)
 		tl__log("a thread ends with %d tasklets that can't be killed",
 			left);
+	else if (left < 0)
+		tl__log("a thread ends in a tasklet, not in its main one: "
+			"its tasklets are lost");
 }
 
 static void thread_key_make(void)

@@ -335,9 +335,29 @@ size_t tl__stack_trim(struct tl_sched *s, unsigned int keep)
 	return bytes;
 }
 
+static bool make_orphan(struct tl_task *task, void *arg)
+{
+	(void)arg;
+	task->sched = NULL;
+	return true;
+}
+
 void tl__stack_fini(struct tl_sched *s)
 {
 	tl__stack_trim(s, 0);
+	tl__stack_each(s, make_orphan, NULL);
+}
+
+void tl__stack_orphan_release(struct tl_task *task)
+{
+	struct tl__slab *slab = task->slab;
+
+	tl__free(task->name);
+	tl__annotate_unmap(&task->annotation);
+	if (--slab->used)
+		return;
+	munmap(slab->base, slab->slots * slab->slot_size);
+	tl__free(slab);
 }
 
 void tl__stack_each(struct tl_sched *s,

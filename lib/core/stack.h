@@ -63,8 +63,14 @@ char *tl__stack_low(const struct tl_task *task);
 /* Gives free stacks beyond @keep back to the kernel. Returns the bytes. */
 size_t tl__stack_trim(struct tl_sched *s, unsigned int keep);
 
-/* Unmaps everything; no tasklet is left. */
+/*
+ * The scheduler ends; no tasklet is alive. Unmaps every slab without a dead
+ * tasklet that has handles; such a slab goes with the last of them.
+ */
 void tl__stack_fini(struct tl_sched *s);
+
+/* @task, whose scheduler has ended, lost its last handle. */
+void tl__stack_orphan_release(struct tl_task *task);
 
 /* Calls @fn for each stack that ever held a tasklet; stops when it says so. */
 void tl__stack_each(struct tl_sched *s,

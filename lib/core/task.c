@@ -60,6 +60,18 @@ static inline void prepare(struct tl_sched *s, struct tl_task *t, void *arg)
 	s->alive++;
 }
 
+/* Whether a caller that knows more attributes than we do uses none of those. */
+static bool unknown_attrs_are_zero(const struct tl_task_attr *attr)
+{
+	const char *byte = (const char *)attr + sizeof(*attr);
+	const char *end = (const char *)attr + attr->size;
+
+	while (byte < end)
+		if (*byte++)
+			return false;
+	return true;
+}
+
 static int attr_check(const struct tl_task_attr *attr, int *class,
 		      const char **name)
 {
@@ -67,8 +79,10 @@ static int attr_check(const struct tl_task_attr *attr, int *class,
 	*name = NULL;
 	if (!attr)
 		return 0;
-	if (attr->size < sizeof(*attr))
+	if (attr->size < sizeof(*attr) || attr->size > 4096)
 		return -EINVAL;
+	if (!unknown_attrs_are_zero(attr))
+		return -E2BIG;
 	*name = attr->name;
 	*class = tl__stack_class(attr->stack_size);
 	return *class < 0 ? *class : 0;
@@ -206,6 +220,10 @@ void tl_task_unref(struct tl_task *task)
 	if (!task || --task->refs)
 		return;
 	s = task->sched;
+	if (!s) {
+		tl__stack_orphan_release(task);
+		return;
+	}
 	switch (task->state) {
 	case TL__UNBOUND:
 	case TL__BOUND:
@@ -228,7 +246,7 @@ void tl_task_unref(struct tl_task *task)
 /* Whether the function of @t may change now. */
 static int bind_check(const struct tl_task *t)
 {
-	if (t->sched != tl__sched_self)
+	if (!tl__is_ours(t))
 		return -EXDEV;
 	if ((t->flags & TL__MAIN) || t == t->sched->head)
 		return -EINVAL;
@@ -296,7 +314,7 @@ int tl_task_setup(struct tl_task *task, void *arg)
 {
 	int r;
 
-	if (task->sched != tl__sched_self)
+	if (!tl__is_ours(task))
 		return -EXDEV;
 	if (is_alive(task))
 		return -EBUSY;
@@ -321,7 +339,7 @@ int tl_task_insert(struct tl_task *task)
 {
 	int r;
 
-	if (task->sched != tl__sched_self)
+	if (!tl__is_ours(task))
 		return -EXDEV;
 	r = runnable_check(task);
 	if (!r && task->state == TL__PAUSED)
@@ -333,7 +351,7 @@ int tl_task_remove(struct tl_task *task)
 {
 	struct tl_sched *s = task->sched;
 
-	if (s != tl__sched_self)
+	if (!tl__is_ours(task))
 		return -EXDEV;
 	if (task->state == TL__BLOCKED)
 		return -EBUSY;

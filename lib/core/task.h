@@ -202,4 +202,13 @@ static inline struct tl_sched *tl__sched(void)
 	return likely(s) ? s : tl__sched_create();
 }
 
+/*
+ * Whether @t belongs to the calling thread. A dead tasklet with handles can
+ * outlive its scheduler; it belongs to none then, and `sched` is NULL.
+ */
+static inline bool tl__is_ours(const struct tl_task *t)
+{
+	return t->sched && t->sched == tl__sched_self;
+}
+
 #endif
