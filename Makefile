@@ -35,17 +35,27 @@ SOVERSION := $(word 1,$(subst ., ,$(VERSION)))
 CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes \
 	-Wshadow -Wundef -Wpointer-arith
-CPPFLAGS_ALL = -D_GNU_SOURCE -Iinclude -Ilib $(CPPFLAGS)
+CPPFLAGS_ALL = -D_GNU_SOURCE -Iinclude -Ilib $(CPPFLAGS_URING) $(CPPFLAGS)
 CFLAGS_ALL = -std=gnu11 $(WARNINGS) -fvisibility=hidden -fPIC \
 	-fno-semantic-interposition -MMD -MP $(SAN_FLAGS) $(CFLAGS)
 LDFLAGS_ALL = $(SAN_FLAGS) $(LDFLAGS)
+# Without io_uring (URING=no) the library has the epoll backend alone.
+URING ?= yes
+ifeq ($(URING),yes)
 LDLIBS_LIB := -luring -lpthread
+else
+LDLIBS_LIB := -lpthread
+CPPFLAGS_URING := -DTL_NO_URING
+endif
 ifneq ($(SAN),)
 SAN_FLAGS := -fsanitize=$(SAN) -fno-omit-frame-pointer \
 	-fno-sanitize-recover=all
 endif
 
 LIB_SRCS := $(sort $(wildcard lib/*/*.c)) lib/core/switch.S
+ifneq ($(URING),yes)
+LIB_SRCS := $(filter-out lib/os/uring%.c lib/io/uring%.c,$(LIB_SRCS))
+endif
 LIB_OBJS := $(patsubst %,$(O)/%.o,$(basename $(LIB_SRCS)))
 TOOL_NAMES := $(basename $(notdir $(wildcard tools/tl-*.c)))
 TOOLS := $(TOOL_NAMES:%=$(O)/tools/%)
@@ -65,12 +75,14 @@ define packages
 	$(Q)tools/install-packages --for "$(1)" --install "$(INSTALL_PACKAGES)"
 endef
 
-.PHONY: packages-lib packages-demo packages-check packages-bench
-packages-lib packages-demo packages-check packages-bench: packages-%:
+.PHONY: packages-lib packages-demo packages-check packages-bench packages-lint
+packages-lib packages-demo packages-check packages-bench packages-lint: packages-%:
 	$(call packages,$*)
 
 # Headers of packages must be there before anything that includes them.
+ifeq ($(URING),yes)
 $(LIB_OBJS): | packages-lib
+endif
 
 # --- the library ------------------------------------------------------------
 
@@ -151,6 +163,18 @@ demo: packages-demo
 
 clean:
 	$(Q)rm -rf $(O)
+
+.PHONY: lint
+lint: packages-lint
+	$(Q)cppcheck --quiet --enable=warning,performance,portability \
+		--inline-suppr --error-exitcode=1 -j 2 -D_GNU_SOURCE \
+		-D__x86_64__ -Iinclude -Ilib lib tools
+	$(Q)mandoc -Tlint -W warning $(MAN_PAGES)
+	$(Q)for script in tools/install-packages tests/*/*.sh \
+			tests/harness/check-all .ci/run; do \
+		bash -n $$script || exit 1; done
+	$(Q)! git grep -nE '[[:space:]]+$$' -- . ':!*.md'
+	$(Q)tests/product/floors.sh
 
 help:
 	@sed -n 's/^# \{0,1\}//; 3,9p' Makefile

@@ -21,15 +21,48 @@ $(RUN_TESTS): $(O)/tests/harness/run-tests.o
 $(TEST_PROGS): %: %.o $(O)/libtasklet.a
 	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_LIB) -lm
 
-.PHONY: test-programs run-tests check
+.PHONY: test-programs run-tests
 test-programs: $(RUN_TESTS) $(TEST_PROGS)
 
-run-tests: test-programs
-	$(Q)O=$(abspath $(O)) TL_RUNNER=$(RUN_TESTS) \
+run-tests: test-programs $(if $(TEST_SCRIPTS),lib tools)
+	$(Q)O=$(abspath $(O)) TL_RUNNER=$(abspath $(RUN_TESTS)) CC="$(CC)" \
 		$(RUN_TESTS) $(RUNNER_FLAGS) $(TEST_PROGS) $(TEST_SCRIPTS)
 
+# The whole suite: as it is, with the other IO backend, under the checkers, and
+# for the other processor. VARIANTS="plain" is the quick one.
+VARIANTS ?= plain epoll asan tsan valgrind aarch64
+
+.PHONY: check check-asan check-ubsan check-tsan check-valgrind check-aarch64
 check: packages-check
 	$(Q)$(MAKE) --no-print-directory lib tools
-	$(Q)$(MAKE) --no-print-directory run-tests
+	$(Q)MAKE="$(MAKE)" tests/harness/check-all $(O) $(VARIANTS)
+
+# The checkers look at the C programs of these; scripts run in `plain`.
+CHECKED := base core chan io
+CHECKER = $(MAKE) --no-print-directory run-tests TEST_SCRIPTS= O=$(O)/$(1)
+
+check-asan: packages-lib
+	$(Q)ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 \
+	UBSAN_OPTIONS=print_stacktrace=1 \
+	$(call CHECKER,asan) TARGETS="$(CHECKED)" SAN=address,undefined RUNNER_FLAGS="-T 4"
+
+check-ubsan: packages-lib
+	$(Q)$(call CHECKER,ubsan) TARGETS="$(CHECKED)" SAN=undefined RUNNER_FLAGS="-T 2"
+
+check-tsan: packages-lib
+	$(Q)TSAN_OPTIONS=halt_on_error=1 \
+	$(call CHECKER,tsan) TARGETS="$(CHECKED)" SAN=thread RUNNER_FLAGS="-T 6"
+
+check-valgrind: packages-lib
+	$(Q)$(MAKE) --no-print-directory run-tests TEST_SCRIPTS= TARGETS="core chan" \
+		RUNNER_FLAGS='-T 10 -w "valgrind -q --error-exitcode=99"'
+
+# No liburing for the other processor is at hand, and the emulator has no
+# io_uring: the epoll backend is what runs there.
+check-aarch64:
+	$(Q)$(MAKE) --no-print-directory $(O)/tests/harness/run-tests
+	$(Q)$(call CHECKER,aarch64) TARGETS="$(CHECKED)" URING=no \
+		CROSS_COMPILE=aarch64-linux-gnu- LDFLAGS=-static \
+		RUN_TESTS=$(O)/tests/harness/run-tests RUNNER_FLAGS="-T 6 -w qemu-aarch64"
 
 -include $(TEST_PROGS:%=%.d) $(RUN_TESTS).d

@@ -21,7 +21,7 @@ bool tl__hist_unit_ok(const char *s)
 {
 	size_t i;
 
-	for (i = 0; s[i]; i++) {
+	for (i = 0; i < TL_HIST_UNIT_MAX && s[i]; i++) {
 		char c = s[i];
 
 		if (i == TL_HIST_UNIT_MAX - 1)

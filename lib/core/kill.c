@@ -158,7 +158,7 @@ static bool is_alive(const struct tl_task *t)
 	       t->state == TL__BLOCKED;
 }
 
-static int throw(struct tl_task *t, struct tl_error *error, bool later)
+static int throw_into(struct tl_task *t, struct tl_error *error, bool later)
 {
 	struct tl_sched *s = tl__sched();
 	struct tl_task *me;
@@ -196,12 +196,12 @@ static int throw(struct tl_task *t, struct tl_error *error, bool later)
 
 int tl_task_kill(struct tl_task *task)
 {
-	return throw(task, &tl__error_killed, false);
+	return throw_into(task, &tl__error_killed, false);
 }
 
 int tl_task_kill_later(struct tl_task *task)
 {
-	return throw(task, &tl__error_killed, true);
+	return throw_into(task, &tl__error_killed, true);
 }
 
 static int throw_error(struct tl_task *task, struct tl_error *error, bool later)
@@ -210,7 +210,7 @@ static int throw_error(struct tl_task *task, struct tl_error *error, bool later)
 		return -EINVAL;
 	if (task->sched == tl__sched_self)
 		tl__error_set_origin(error, tl__task_label(tl__sched_self->head));
-	return throw(task, error, later);
+	return throw_into(task, error, later);
 }
 
 int tl_task_throw(struct tl_task *task, struct tl_error *error)

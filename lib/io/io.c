@@ -14,6 +14,17 @@
 
 #include "os/log.h"
 
+#ifdef TL_NO_URING
+static int no_uring(struct tl_sched *s, struct tl__io **out, const char **why)
+{
+	(void)s, (void)out;
+	*why = "the library was built without io_uring";
+	return -ENOSYS;
+}
+
+const struct tl__io_backend tl__io_uring = { .create = no_uring };
+#endif
+
 static pthread_mutex_t choice_lock = PTHREAD_MUTEX_INITIALIZER;
 static const struct tl__io_backend *chosen;	/* under choice_lock */
 static const char *reason = "";			/* under choice_lock */

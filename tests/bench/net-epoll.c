@@ -59,24 +59,22 @@ static bool talk_http(struct conn *conn)
 	return send_all(conn->fd, answer, size) && conn->http.keep_alive;
 }
 
-static void accept_all(int epoll, int listener)
+/* One at a time: a second accept to see EAGAIN costs more than another round. */
+static void accept_one(int epoll, int listener)
 {
 	struct epoll_event event = { .events = EPOLLIN };
+	int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	struct conn *conn;
-	int fd;
 
-	while ((fd = accept4(listener, NULL, NULL,
-			     SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
-		conn = malloc(sizeof(*conn));
-		if (!conn)
-			abort();
-		conn->fd = fd;
-		net_http_init(&conn->http);
-		event.data.ptr = conn;
-		if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event))
-			abort();
-	}
-	if (errno != EAGAIN && errno != ECONNABORTED)
+	if (fd < 0)
+		return;
+	conn = malloc(sizeof(*conn));
+	if (!conn)
+		abort();
+	conn->fd = fd;
+	net_http_init(&conn->http);
+	event.data.ptr = conn;
+	if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event))
 		abort();
 }
 
@@ -94,7 +92,7 @@ static void serve(int listener, talk_fn *talk)
 		for (i = 0; i < n; i++) {
 			conn = events[i].data.ptr;
 			if (!conn) {
-				accept_all(epoll, listener);
+				accept_one(epoll, listener);
 			} else if (!talk(conn)) {
 				close(conn->fd);
 				free(conn);

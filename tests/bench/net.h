@@ -29,7 +29,6 @@
 struct net_server {
 	pid_t pid;		/* 0: none */
 	uint16_t port;
-	char *dir;		/* to be removed with it; may be NULL */
 };
 
 /* Serves connections of @listener until the process is killed. */

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * What a request costs a server: microseconds of processor time, the server on
+ * processor 0 and the client on processor 1. Each measurement starts a server
+ * of its own, connects, lets it warm up, and divides the time that it used by
+ * the number of requests.
+ */
+#include <time.h>
+
+#include "bench.h"
+#include "net.h"
+
+struct load {
+	enum net_kind kind;
+	unsigned int connections;
+	unsigned long requests;
+};
+
+/* About 0.3 to 0.5 s each. */
+static const struct load echo_100 = { NET_ECHO, 100, 60000 };
+static const struct load http_1 = { NET_HTTP, 1, 6000 };
+static const struct load http_10 = { NET_HTTP, 10, 40000 };
+static const struct load http_100 = { NET_HTTP, 100, 50000 };
+static const struct load http_1000 = { NET_HTTP, 1000, 50000 };
+static const struct load close_1 = { NET_HTTP_CLOSE, 1, 2500 };
+static const struct load close_10 = { NET_HTTP_CLOSE, 10, 5000 };
+
+/* Lets the server finish what follows its last answer. */
+static void settle(void)
+{
+	struct timespec ts = { 0, 3000000 };
+
+	nanosleep(&ts, NULL);
+}
+
+static double measure(const struct net_server *server, const struct load *load)
+{
+	struct net_client *client;
+	double before, after = -1;
+
+	if (net_pin(NET_CLIENT_CPU))
+		return -1;
+	client = net_client_open(load->kind, load->connections, server->port);
+	if (!client)
+		return -1;
+	if (!net_client_run(client, load->connections + load->requests / 10)) {
+		settle();
+		before = net_cpu_ns(server);
+		if (before >= 0 && !net_client_run(client, load->requests)) {
+			settle();
+			after = net_cpu_ns(server);
+		}
+	}
+	net_client_close(client);
+	return after < 0 ? -1 :
+			   (after - before) / (double)load->requests / 1e3;
+}
+
+/* @started: what starting the server returned. */
+static double finish(struct net_server *server, const struct load *load,
+		     int started)
+{
+	double r = started ? -1 : measure(server, load);
+
+	net_stop(server);
+	net_pin(NET_SERVER_CPU);	/* where bench.c had put us */
+	return r;
+}
+
+static double loop(const struct load *load, net_serve_fn *serve)
+{
+	struct net_server server = { 0 };
+
+	return finish(&server, load, net_start_loop(&server, serve));
+}
+
+static double testserver(const struct load *load)
+{
+	struct net_server server = { 0 };
+
+	return finish(&server, load, net_start_testserver(&server));
+}
+
+static double nginx(const struct load *load)
+{
+	struct net_server server = { 0 };
+
+	return finish(&server, load, net_start_nginx(&server));
+}
+
+static double echo_floor(void) { return loop(&echo_100, net_epoll_echo); }
+static double echo_ours(void) { return loop(&echo_100, net_tasklet_echo); }
+
+static double epoll_1(void) { return loop(&http_1, net_epoll_http); }
+static double epoll_10(void) { return loop(&http_10, net_epoll_http); }
+static double epoll_100(void) { return loop(&http_100, net_epoll_http); }
+static double epoll_1000(void) { return loop(&http_1000, net_epoll_http); }
+static double epoll_close_1(void) { return loop(&close_1, net_epoll_http); }
+static double epoll_close_10(void) { return loop(&close_10, net_epoll_http); }
+
+static double uring_100(void) { return loop(&http_100, net_uring_http); }
+
+static double nginx_100(void) { return nginx(&http_100); }
+static double nginx_close_1(void) { return nginx(&close_1); }
+static double nginx_close_10(void) { return nginx(&close_10); }
+
+static double ours_1(void) { return testserver(&http_1); }
+static double ours_10(void) { return testserver(&http_10); }
+static double ours_100(void) { return testserver(&http_100); }
+static double ours_1000(void) { return testserver(&http_1000); }
+static double ours_close_1(void) { return testserver(&close_1); }
+static double ours_close_10(void) { return testserver(&close_10); }
+
+#define EPOLL "a plain epoll loop"
+#define URING "a plain io_uring loop"
+#define NGINX "nginx"
+
+const struct bench bench_net[] = {
+	{ "tcp_echo_cpu", "us", EPOLL, "echo of 64 bytes, 100 connections",
+	  echo_floor, echo_ours, 0, 0, 0, NET_PIN },
+	{ "http_cpu", "us", EPOLL, "GET, 100 connections, keep-alive",
+	  epoll_100, ours_100, 0, 0, 1.03, NET_PIN },
+	{ "http_cpu_1", "us", EPOLL, "the same, 1 connection",
+	  epoll_1, ours_1, 0, 0, 0, NET_PIN },
+	{ "http_cpu_10", "us", EPOLL, "the same, 10 connections",
+	  epoll_10, ours_10, 0, 0, 0, NET_PIN },
+	{ "http_cpu_1000", "us", EPOLL, "the same, 1,000 connections",
+	  epoll_1000, ours_1000, 0, 0, 0, NET_PIN },
+	{ "http_close_1", "us", EPOLL, "a connection a GET, 1 at a time",
+	  epoll_close_1, ours_close_1, 0, 0, 0, NET_PIN },
+	{ "http_close_10", "us", EPOLL, "the same, 10 at a time",
+	  epoll_close_10, ours_close_10, 0, 0, 0, NET_PIN },
+	{ "http_uring", "us", URING, "GET, 100 connections, keep-alive",
+	  uring_100, ours_100, 0, 0, 0, NET_PIN },
+	{ "http_nginx", "us", NGINX, "GET, 100 connections, keep-alive",
+	  nginx_100, ours_100, 0, 0, 1.0, NET_PIN },
+	{ "http_nginx_close_1", "us", NGINX, "a connection a GET, 1 at a time",
+	  nginx_close_1, ours_close_1, 0, 0, 1.0, NET_PIN },
+	{ "http_nginx_close_10", "us", NGINX, "the same, 10 at a time",
+	  nginx_close_10, ours_close_10, 0, 0, 1.0, NET_PIN },
+	{ 0 },
+};
