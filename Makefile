@@ -121,11 +121,16 @@ $(O)/tasklet.pc: lib/tasklet.pc.in include/tasklet/base.h Makefile
 .PHONY: tools
 tools: $(TOOLS)
 
+# Some tools are a thin main over objects of their own.
+HTTP_OBJS := $(patsubst %.c,$(O)/%.o,$(sort $(wildcard tools/http/*.c)))
 LDLIBS_tl-testserver := -lhttp_parser
-$(O)/tools/tl-testserver.o: | packages-demo
+$(O)/tools/tl-testserver: $(HTTP_OBJS)
+.SECONDARY: $(TOOLS:%=%.o)
+$(O)/tools/tl-testserver.o $(HTTP_OBJS): | packages-demo
 
 $(O)/tools/%: $(O)/tools/%.o $(O)/libtasklet.a
-	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_$*) $(LDLIBS_LIB)
+	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) \
+		$(filter %.a,$^) $(LDLIBS_$*) $(LDLIBS_LIB)
 
 # --- install ----------------------------------------------------------------
 
@@ -181,4 +186,4 @@ help:
 	@echo 'Targets: lib tools install uninstall demo check check-asan check-ubsan'
 	@echo '         check-tsan check-valgrind check-epoll check-aarch64 bench lint clean'
 
--include $(LIB_OBJS:.o=.d) $(TOOLS:%=%.d)
+-include $(LIB_OBJS:.o=.d) $(TOOLS:%=%.d) $(HTTP_OBJS:.o=.d)

@@ -11,7 +11,6 @@ test_c = $(wildcard tests/$(1)/*.c)
 TEST_SRCS := $(foreach t,$(TARGETS),$(call test_c,$(t)))
 TEST_PROGS := $(TEST_SRCS:%.c=$(O)/%)
 TEST_SCRIPTS := $(foreach t,$(TARGETS),$(wildcard tests/$(t)/*.sh))
-BENCH_PROGS := $(patsubst %.c,$(O)/%,$(wildcard tests/bench/bench-*.c))
 
 $(O)/tests/%.o: CPPFLAGS += -Itests/harness
 
@@ -65,4 +64,30 @@ check-aarch64:
 		CROSS_COMPILE=aarch64-linux-gnu- LDFLAGS=-static \
 		RUN_TESTS=$(O)/tests/harness/run-tests RUNNER_FLAGS="-T 6 -w qemu-aarch64"
 
--include $(TEST_PROGS:%=%.d) $(RUN_TESTS).d
+# --- benchmarks -------------------------------------------------------------
+#
+#   BENCH="NAME ..."   only these (all if empty)   BENCH_JSON=FILE   JSON lines
+#   BENCH_ROUNDS=N     measure N times
+
+BENCH ?=
+BENCH_JSON ?=
+BENCH_ROUNDS ?=
+BENCH_PROG := $(O)/tests/bench/bench
+BENCH_OBJS := $(patsubst %,$(O)/%.o,$(basename $(wildcard tests/bench/*.c) \
+	tests/bench/floor-switch.S))
+
+# The plain loops have the test server's handler.
+BENCH_HTTP := $(patsubst %.c,$(O)/%.o,$(sort $(wildcard tools/http/*.c)))
+$(O)/tests/bench/%.o: CPPFLAGS += -Itools
+$(BENCH_OBJS): | packages-bench
+
+$(BENCH_PROG): $(BENCH_OBJS) $(BENCH_HTTP) $(O)/libtasklet.a
+	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lhttp_parser -luring -lpthread
+
+.PHONY: bench
+bench: packages-bench
+	$(Q)$(MAKE) --no-print-directory lib tools $(BENCH_PROG)
+	$(Q)TL_BUILD=$(abspath $(O)) $(BENCH_PROG) $(if $(BENCH_JSON),-j $(BENCH_JSON)) \
+		$(if $(BENCH_ROUNDS),-r $(BENCH_ROUNDS)) $(BENCH)
+
+-include $(TEST_PROGS:%=%.d) $(RUN_TESTS).d $(BENCH_OBJS:.o=.d)

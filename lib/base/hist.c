@@ -19,19 +19,19 @@ _Static_assert(sizeof(struct tl_hist) == 6 * 8 + 8 * TL_HIST_BUCKETS,
 
 bool tl__hist_unit_ok(const char *s)
 {
-	size_t i;
+	size_t len = strnlen(s, TL_HIST_UNIT_MAX), i;
 
-	for (i = 0; i < TL_HIST_UNIT_MAX && s[i]; i++) {
+	if (!len || len == TL_HIST_UNIT_MAX)
+		return false;
+	for (i = 0; i < len; i++) {
 		char c = s[i];
 
-		if (i == TL_HIST_UNIT_MAX - 1)
-			return false;
 		/* Not isalnum(), which asks the locale. */
 		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
 		      (c >= '0' && c <= '9') || c == '_'))
 			return false;
 	}
-	return i > 0;
+	return true;
 }
 
 int tl_hist_init(struct tl_hist *h, const char *unit)

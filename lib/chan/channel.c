@@ -236,9 +236,98 @@ do_recv(struct tl_chan *c, void *value, uint64_t deadline_ns)
 	return tl__park(s, me, &tl__chan_recv_ops, c);
 }
 
+/*
+ * The frequent case of send and receive: a channel of our own, elements of one
+ * word, nobody who watches or holds anything, a partner who does nothing but
+ * wait on this channel. These two functions call nothing they come back from,
+ * so they need no frame; whatever is out of the ordinary goes to do_send() and
+ * do_recv(), which say the same at length.
+ */
+static inline bool is_ordinary(const struct tl_sched *s,
+			       const struct tl_chan *c)
+{
+	return c->sched == s && c->elem_size == 8 && !c->schedule_all &&
+	       !((s->head->flags & TL__ENTRY_FLAGS) | s->slow);
+}
+
+static inline bool only_waits(const struct tl_task *t,
+			      const struct tl__wait_ops *ops)
+{
+	return t->wait_ops == ops && !tl__heap_has(&t->timer);
+}
+
+static __attribute__((noinline)) int send_at_length(struct tl_chan *c,
+						    const void *value)
+{
+	return do_send(c, value, NULL, TL_FOREVER);
+}
+
+static __attribute__((noinline)) int recv_at_length(struct tl_chan *c,
+						    void *value)
+{
+	return do_recv(c, value, TL_FOREVER);
+}
+
 int tl_chan_send(struct tl_chan *chan, const void *value)
 {
-	return do_send(chan, value, NULL, TL_FOREVER);
+	struct tl_sched *s = tl__sched_self;
+	struct tl__waiter *w = chan->receivers.next;
+	struct tl_task *me, *t;
+
+	if (unlikely(!is_ordinary(s, chan)))
+		return send_at_length(chan, value);
+	me = s->head;
+	if (!chan->nreceivers) {
+		if (unlikely(chan->capacity || chan->closing))
+			return send_at_length(chan, value);
+		me->waiter.value = (void *)value;
+		tl__waiter_enqueue(&chan->senders, &me->waiter);
+		chan->nsenders++;
+		return tl__park(s, me, &tl__chan_send_ops, chan);
+	}
+	t = w->task;
+	if (unlikely(!only_waits(t, &tl__chan_recv_ops)))
+		return send_at_length(chan, value);
+	tl__waiter_dequeue(w);
+	chan->nreceivers--;
+	memcpy(w->value, value, 8);
+	t->result = 0;
+	if (chan->preference >= 0) {
+		tl__ring_append(s, t);
+		return 0;
+	}
+	tl__ring_insert_after(s, me, t);
+	s->head = t;
+	return tl__settled_to(s, me, t);
+}
+
+int tl_chan_recv(struct tl_chan *chan, void *value)
+{
+	struct tl_sched *s = tl__sched_self;
+	struct tl__waiter *w = chan->senders.next;
+	struct tl_task *me, *t;
+
+	if (unlikely(!is_ordinary(s, chan) || chan->capacity))
+		return recv_at_length(chan, value);
+	me = s->head;
+	if (!chan->nsenders) {
+		if (unlikely(chan->closing))
+			return recv_at_length(chan, value);
+		me->waiter.value = value;
+		tl__waiter_enqueue(&chan->receivers, &me->waiter);
+		chan->nreceivers++;
+		return tl__park(s, me, &tl__chan_recv_ops, chan);
+	}
+	t = w->task;
+	if (unlikely(!only_waits(t, &tl__chan_send_ops) || w->error ||
+		     chan->preference > 0))
+		return recv_at_length(chan, value);
+	tl__waiter_dequeue(w);
+	chan->nsenders--;
+	memcpy(value, w->value, 8);
+	t->result = 0;
+	tl__ring_append(s, t);
+	return 0;
 }
 
 int tl_chan_send_until(struct tl_chan *chan, const void *value,
@@ -251,11 +340,6 @@ int tl_chan_send_until(struct tl_chan *chan, const void *value,
 int tl_chan_try_send(struct tl_chan *chan, const void *value)
 {
 	return do_send(chan, value, NULL, TRY);
-}
-
-int tl_chan_recv(struct tl_chan *chan, void *value)
-{
-	return do_recv(chan, value, TL_FOREVER);
 }
 
 int tl_chan_recv_until(struct tl_chan *chan, void *value, uint64_t deadline_ns)
@@ -275,7 +359,7 @@ static int send_error(struct tl_chan *chan, struct tl_error *error,
 		return -EINVAL;
 	if (chan->sched == tl__sched_self)
 		tl__error_set_origin(error, tl__task_label(chan->sched->head));
-	return do_send(chan, NULL, error, deadline_ns);
+	return do_send(chan, "" /* no value */, error, deadline_ns);
 }
 
 int tl_chan_send_error(struct tl_chan *chan, struct tl_error *error)

@@ -134,15 +134,15 @@ static struct tl_error *error_of(struct tl_task *me, int code)
 	return NULL;
 }
 
-static void report_uncaught(struct tl_sched *s, struct tl_task *me,
-			    struct tl_error *error)
+/* Returns @error if nobody has dealt with it, else NULL. */
+static struct tl_error *report_uncaught(struct tl_sched *s, struct tl_task *me,
+					struct tl_error *error)
 {
 	tl__error_set_origin(error, tl__task_label(me));
-	if (s->error_fn && s->error_fn(me, error, s->error_arg)) {
-		tl_error_free(error);
-		return;
-	}
-	tl__run_deliver(s, error);
+	if (!s->error_fn || !s->error_fn(me, error, s->error_arg))
+		return error;
+	tl_error_free(error);
+	return NULL;
 }
 
 /* Everything that can run foreign code. */
@@ -153,14 +153,20 @@ tl__cold static void end_slowly(struct tl_sched *s, struct tl_task *me,
 
 	me->flags |= TL__IN_END | TL__SHIELDED;
 	run_defers(me);
-	if (me->flags & TL__FPENV)
-		tl_fpenv_private(false);
-	/* A kill ends quietly whatever the function made of it. */
-	if (result < 0 && !(result == -ECANCELED && me->thrown))
+	if (result < 0 && !(result == -ECANCELED && (me->flags & TL__KILLED)))
 		error = error_of(me, -result);
 	tl__caught_drop(me);
 	if (error)
-		report_uncaught(s, me, error);
+		error = report_uncaught(s, me, error);
+	/* Handlers and destructors may have left more of both. */
+	while (me->defers || me->caught || me->thrown) {
+		run_defers(me);
+		tl__caught_drop(me);
+	}
+	if (me->flags & TL__FPENV)
+		tl_fpenv_private(false);
+	if (error)
+		tl__run_deliver(s, error);
 }
 
 /* Leaves the ring and the world. */
@@ -169,8 +175,11 @@ static void end(struct tl_sched *s, struct tl_task *me)
 
 static void end(struct tl_sched *s, struct tl_task *me)
 {
-	struct tl_task *next = s->head != me ? s->head : me->next;
+	struct tl_task *next;
 
+	if (unlikely(--s->round_left < 0))
+		tl__poll(s);
+	next = s->head != me ? s->head : me->next;
 	if (unlikely(next == me)) {
 		/* The dying stack serves to wait on; it is not free yet. */
 		tl__ring_remove(s, me);
@@ -203,7 +212,7 @@ static void task_end(struct tl_sched *s, struct tl_task *me, int result)
 static inline void task_end(struct tl_sched *s, struct tl_task *me, int result)
 {
 	if (unlikely(result < 0 || me->defers || me->caught || me->thrown ||
-		     (me->flags & TL__FPENV)))
+		     (me->flags & (TL__FPENV | TL__STALE))))
 		end_slowly(s, me, result);
 	end(s, me);
 }

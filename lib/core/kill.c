@@ -30,9 +30,13 @@ int tl__raise(struct tl_task *me)
 	return 0;
 }
 
-/* Frees @error and those that it hides. Runs destructors of users. */
-static void free_chain(struct tl_error *error)
+/* Runs destructors of users. */
+static void free_stale(struct tl_task *me)
 {
+	struct tl_error *error = me->stale;
+
+	me->flags &= ~TL__STALE;
+	me->stale = NULL;
 	while (error) {
 		struct tl_error *older = tl__error_unlink(error);
 
@@ -41,41 +45,35 @@ static void free_chain(struct tl_error *error)
 	}
 }
 
-static void free_stale(struct tl_task *me)
+/* The static one is in no list: several tasklets may have it. */
+static void stale_push(struct tl_task *t, struct tl_error *error)
 {
-	struct tl_error *older = tl__error_unlink(me->caught);
-
-	me->flags &= ~TL__STALE;
-	free_chain(older);
+	if (!error || error == &tl__error_killed)
+		return;
+	tl__error_link(error, t->stale);
+	t->stale = error;
+	t->flags |= TL__STALE;
 }
 
 void tl__caught_push(struct tl_task *t, struct tl_error *error)
 {
-	if (t->caught) {
-		tl__error_link(error, t->caught);
-		t->flags |= TL__STALE;
-	}
+	stale_push(t, t->caught);
 	t->caught = error;
 }
 
 void tl__caught_set(struct tl_task *me, struct tl_error *error)
 {
-	struct tl_error *old = me->caught;
-
-	me->caught = error;
-	me->flags &= ~TL__STALE;
-	free_chain(old);
+	tl__caught_push(me, error);
+	free_stale(me);
 }
 
 void tl__caught_drop(struct tl_task *me)
 {
-	struct tl_error *thrown = me->thrown;
-	struct tl_error *caught = me->caught;
-
-	me->flags &= ~(TL__RAISED | TL__DELIVERED | TL__STALE);
+	stale_push(me, me->thrown);
+	stale_push(me, me->caught);
+	me->flags &= ~(TL__RAISED | TL__DELIVERED);
 	me->thrown = me->caught = NULL;
-	tl_error_free(thrown);
-	free_chain(caught);
+	free_stale(me);
 }
 
 struct tl_error *tl_catch(void)
@@ -116,28 +114,34 @@ bool tl_shield(bool on)
 	return was;
 }
 
-/* Puts @error where it fails @t's calls. A kill is never replaced by less. */
-static void raise_in(struct tl_task *t, struct tl_error *error)
+/*
+ * Puts @error where it fails @t's calls. A kill is never replaced by less.
+ * Returns the error that has to give way: the caller frees it, last of all, for
+ * its destructor may do anything.
+ */
+static struct tl_error *raise_in(struct tl_task *t, struct tl_error *error)
 {
 	struct tl_error *old = t->thrown;
 
-	if ((t->flags & TL__RAISED) && old == &tl__error_killed) {
-		tl_error_free(error);
-		return;
-	}
+	if ((t->flags & TL__RAISED) && old == &tl__error_killed)
+		return error;
 	t->thrown = error;
 	t->flags |= TL__RAISED;
-	tl_error_free(old);
+	if (error == &tl__error_killed)
+		t->flags |= TL__KILLED;
+	return old;
 }
 
 void tl__throw_at(struct tl_sched *s, struct tl_task *t, struct tl_error *error)
 {
-	raise_in(t, error);
+	struct tl_error *dropped = raise_in(t, error);
+
 	if (t->state == TL__BLOCKED && !(t->flags & TL__SHIELDED))
 		t->wait_ops->abandon(t, -tl_error_code(t->thrown));
 	else if (t->state == TL__PAUSED)
 		tl__unpause(s, t);
 	tl__yield_raise(t);
+	tl_error_free(dropped);
 }
 
 /* Throwing at one whose function has not begun: it ends without running. */
@@ -148,8 +152,8 @@ static void end_unstarted(struct tl_sched *s, struct tl_task *t,
 		tl__ring_remove(s, t);
 	else
 		s->paused--;
-	tl_error_free(error);
 	tl__task_buried(s, t);
+	tl_error_free(error);	/* last: its destructor may do anything */
 }
 
 static bool is_alive(const struct tl_task *t)
@@ -172,7 +176,7 @@ static int throw_into(struct tl_task *t, struct tl_error *error, bool later)
 		return -EXDEV;
 	me = s->head;
 	if (t == me) {
-		raise_in(me, error);
+		tl_error_free(raise_in(me, error));
 		return (me->flags & TL__SHIELDED) ? 0 : tl__raise(me);
 	}
 	if (!is_alive(t))

@@ -112,6 +112,13 @@ static void expire_timers(struct tl_sched *s)
 	}
 }
 
+int tl__switch_polled(struct tl_sched *s, struct tl_task *from,
+		      struct tl_task *to)
+{
+	tl__poll(s);
+	return tl__switch_to(s, from, to);
+}
+
 static bool outside_wakers(struct tl_sched *s)
 {
 	return s->io_pending || s->timers.len;

@@ -64,6 +64,25 @@ static inline int tl__switch_to(struct tl_sched *s, struct tl_task *from,
 #endif
 }
 
+/* Looks at the inbox, the reactor and the timers once, without sleeping. */
+void tl__poll(struct tl_sched *s);
+
+int tl__switch_polled(struct tl_sched *s, struct tl_task *from,
+		      struct tl_task *to);
+
+/*
+ * Every switch but that of a tasklet which blocks (tl__park()) comes by here.
+ * The rare cases are whole functions to end with, so that the frequent one
+ * needs no frame to keep things in.
+ */
+static inline int tl__switch_counted(struct tl_sched *s, struct tl_task *from,
+				     struct tl_task *to)
+{
+	if (unlikely(--s->round_left < 0))
+		return tl__switch_polled(s, from, to);
+	return tl__switch_to(s, from, to);
+}
+
 /* The mark of a tasklet that is not blocked but let others run. */
 extern const struct tl__wait_ops tl__yield_ops;
 
@@ -76,7 +95,7 @@ static inline int tl__yield_to(struct tl_sched *s, struct tl_task *me,
 {
 	me->result = 0;
 	me->wait_ops = &tl__yield_ops;
-	return tl__switch_to(s, me, to);
+	return tl__switch_counted(s, me, to);
 }
 
 /* The same for a call whose success is settled, whatever is thrown. */
@@ -85,7 +104,7 @@ static inline int tl__settled_to(struct tl_sched *s, struct tl_task *me,
 {
 	me->result = 0;
 	me->wait_ops = NULL;
-	return tl__switch_to(s, me, to);
+	return tl__switch_counted(s, me, to);
 }
 
 /* Something was thrown at @t: if it has let others run, it finds out by that. */
@@ -143,9 +162,6 @@ static inline void tl__deadline_disarm(struct tl_sched *s, struct tl_task *me)
 	if (unlikely(tl__heap_has(&me->timer)))
 		tl__deadline_disarm_slow(s, me);
 }
-
-/* Looks at the inbox, the reactor and the timers once, without sleeping. */
-void tl__poll(struct tl_sched *s);
 
 /* Something outside is under way: polls begin, once a round. */
 static inline void tl__poll_soon(struct tl_sched *s)

@@ -13,6 +13,8 @@
 #include "core/park.h"
 #include "core/run.h"
 
+#define KILL_ROUNDS 10	/* for one that catches the kill and pauses again */
+
 static inline bool is_alive(const struct tl_task *t)
 {
 	return t->state == TL__PAUSED || t->state == TL__RUNNABLE ||
@@ -205,11 +207,18 @@ struct tl_task *tl_task_ref(struct tl_task *task)
 /* A paused tasklet that has started lost its last handle. */
 static void kill_unreachable(struct tl_sched *s, struct tl_task *t)
 {
+	int i;
+
 	t->refs++;	/* for the time of the kill */
-	if (tl_task_kill(t) == -EPERM)
-		tl__throw_at(s, t, &tl__error_killed);
-	t->refs--;
-	if (!is_alive(t))
+	for (i = 0; i < KILL_ROUNDS; i++) {
+		if (tl_task_kill(t) == -EPERM && is_alive(t))
+			tl__throw_at(s, t, &tl__error_killed);
+		/* It may take a handle meanwhile, or pause again. */
+		if (t->refs > 1 || t->state != TL__PAUSED ||
+		    (t->flags & TL__RUNNING))
+			break;
+	}
+	if (!--t->refs && !is_alive(t))
 		tl__stack_release(s, t);
 }
 
@@ -321,7 +330,7 @@ int tl_task_setup(struct tl_task *task, void *arg)
 	r = task->fn ? 0 : -EINVAL;
 	if (r)
 		return r;
-	bind_function(task, task->fn);
+	task->flags &= TL__BLOCKTRAP;
 	prepare(task->sched, task, arg);
 	tl__ring_append(task->sched, task);
 	return 0;
@@ -408,10 +417,13 @@ int tl_task_switch(struct tl_task *task)
 
 	if (!s)
 		return tl__sched_error();
+	me = s->head;
+	r = tl__raise_check(me);
+	if (r)
+		return r;
 	r = target_check(s, task);
 	if (r)
 		return r > 0 ? 0 : r;
-	me = s->head;
 	if (!me->refs)
 		return tl_task_kill(me);
 	if (task->state == TL__PAUSED) {
@@ -426,6 +438,22 @@ int tl_task_switch(struct tl_task *task)
 	return tl__yield_to(s, me, task);
 }
 
+/* Nobody else is in the ring; something outside may change that. */
+static int schedule_alone(struct tl_sched *s, struct tl_task *me)
+{
+	int r;
+
+	if (--s->round_left < 0)
+		tl__poll(s);
+	if (me->next == me)
+		return tl__raise_check(me);
+	r = tl__switch_check(s);
+	if (r)
+		return r;
+	s->head = me->next;
+	return tl__yield_to(s, me, s->head);
+}
+
 int tl_schedule(void)
 {
 	struct tl_sched *s = tl__sched();
@@ -438,11 +466,9 @@ int tl_schedule(void)
 	r = tl__raise_check(me);
 	if (unlikely(r))
 		return r;
-	if (unlikely(--s->round_left < 0))
-		tl__poll(s);
 	next = me->next;
 	if (unlikely(next == me))
-		return tl__raise_check(me);
+		return schedule_alone(s, me);
 	r = tl__switch_check(s);
 	if (unlikely(r))
 		return r;

@@ -47,7 +47,8 @@ enum tl__state {
 #define TL__RUNNING	(1u << 6)  /* paused because it is inside tl_run() */
 #define TL__DELIVERED	(1u << 7)  /* the next call reports `caught` once */
 #define TL__IN_END	(1u << 8)  /* its function has returned */
-#define TL__STALE	(1u << 9)  /* `caught` hides errors to be freed */
+#define TL__STALE	(1u << 9)  /* errors wait to be freed by it */
+#define TL__KILLED	(1u << 10) /* was killed, though it may have caught that */
 
 /* The flags that make a blocking call look twice before it begins. */
 #define TL__ENTRY_FLAGS \
@@ -102,6 +103,7 @@ struct tl_task {
 	uint64_t id;
 	struct tl_error *thrown;	/* with TL__RAISED or TL__DELIVERED */
 	struct tl_error *caught;	/* what the last call reported once */
+	struct tl_error *stale;		/* with TL__STALE: hidden by `caught` */
 	struct tl__defer *defers;
 	char *name;
 	void *value;

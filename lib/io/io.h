@@ -68,7 +68,8 @@ struct tl__io_op {
 	uint8_t due;		/* completions to come, the cancel's included */
 	bool multishot;
 	int result;
-	struct tl__list link;
+	struct tl__list link;	/* with the others on its descriptor */
+	struct tl__list queue;	/* with those that can't begin yet */
 };
 
 /* A thread's IO. Each backend extends it. */

@@ -25,6 +25,7 @@
 
 static char why[256];
 static bool pinned;
+static const char *row_pin;
 
 double bench_skip(const char *fmt, ...)
 {
@@ -47,6 +48,11 @@ double bench_now_ns(void)
 const char *bench_pin(void)
 {
 	return pinned ? "cpu0" : "none";
+}
+
+void bench_set_pin(const char *pin)
+{
+	row_pin = pin;
 }
 
 double bench_in_child(double (*fn)(void *arg), void *arg)
@@ -104,7 +110,7 @@ static void report(const struct bench *b, double *floors, double *values,
 		verdict = (!b->wanted || value <= b->wanted) &&
 			  (!b->wanted_ratio || ratio <= b->wanted_ratio) ?
 				  "met" : "missed";
-	printf("%-14s %12.2f %-6s %10.2f %8.3f  %10.2f %10.2f  %s\n", b->name,
+	printf("%-20s %12.2f %-6s %10.2f %8.3f  %10.2f %10.2f  %s\n", b->name,
 	       value, b->unit, floor, ratio, values[0], values[rounds - 1],
 	       verdict);
 	fflush(stdout);
@@ -114,7 +120,7 @@ static void report(const struct bench *b, double *floors, double *values,
 			"\"floor\":%.4f,\"ratio\":%.4f,\"runs\":%d,"
 			"\"min\":%.4f,\"max\":%.4f,\"pin\":\"%s\"}\n",
 			b->name, b->unit, value, floor, ratio, rounds,
-			values[0], values[rounds - 1], bench_pin());
+			values[0], values[rounds - 1], row_pin);
 		fflush(json);
 	}
 }
@@ -127,11 +133,12 @@ static bool run(const struct bench *b, int rounds, FILE *json)
 
 	if (!rounds)
 		rounds = b->rounds ? b->rounds : ROUNDS;
+	row_pin = bench_pin();
 	for (i = 0; i < rounds; i++) {
 		floors[i] = b->floor();
 		values[i] = floors[i] < 0 ? -1 : b->ours();
 		if (values[i] < 0) {
-			printf("%-14s left out: %s\n", b->name, why);
+			printf("%-20s left out: %s\n", b->name, why);
 			return false;
 		}
 	}
@@ -162,7 +169,7 @@ static void list(FILE *to)
 
 	for (i = 0; i < sizeof(lists) / sizeof(*lists); i++)
 		for (b = lists[i]; b->name; b++)
-			fprintf(to, "%-14s %s, against %s\n", b->name, b->what,
+			fprintf(to, "%-20s %s, against %s\n", b->name, b->what,
 				b->floor_is);
 }
 
@@ -234,7 +241,7 @@ int main(int argc, char **argv)
 	argp_err_exit_status = 2;
 	argp_parse(&argp, argc, argv, 0, NULL, &o);
 	pin();
-	printf("%-14s %12s %-6s %10s %8s  %10s %10s  %s\n", "benchmark",
+	printf("%-20s %12s %-6s %10s %8s  %10s %10s  %s\n", "benchmark",
 	       "median", "unit", "floor", "ratio", "min", "max", "target");
 	for (j = 0; j < o.count; j++)
 		run(o.chosen[j], (int)o.rounds, o.json);

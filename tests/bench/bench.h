@@ -44,4 +44,7 @@ double bench_in_child(double (*fn)(void *arg), void *arg);
 /* "cpu0", or "none" where the process could not be pinned. */
 const char *bench_pin(void);
 
+/* For a benchmark that runs elsewhere: what its JSON line shall say. */
+void bench_set_pin(const char *pin);
+
 #endif

@@ -43,20 +43,21 @@ static bool talk_echo(struct conn *conn)
 
 static bool talk_http(struct conn *conn)
 {
-	char buf[BUFFER];
+	struct net_http *http = &conn->http;
 	const char *answer;
 	size_t size;
-	ssize_t n = recv(conn->fd, buf, sizeof(buf), MSG_DONTWAIT);
+	ssize_t n = recv(conn->fd, http->buf + http->len,
+			 sizeof(http->buf) - http->len, MSG_DONTWAIT);
 	int r;
 
 	if (n < 0)
 		return errno == EAGAIN;
 	if (!n)
 		return false;
-	r = net_http_feed(&conn->http, buf, (size_t)n, &answer, &size);
+	r = net_http_feed(http, (size_t)n, &answer, &size);
 	if (r <= 0)
 		return r == 0;
-	return send_all(conn->fd, answer, size) && conn->http.keep_alive;
+	return send_all(conn->fd, answer, size) && http->keep_alive;
 }
 
 /* One at a time: a second accept to see EAGAIN costs more than another round. */
@@ -108,5 +109,6 @@ void net_epoll_echo(int listener)
 
 void net_epoll_http(int listener)
 {
+	net_http_setup();
 	serve(listener, talk_http);
 }

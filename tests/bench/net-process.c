@@ -172,7 +172,7 @@ static int free_port(uint16_t *port)
 static int find_testserver(char *path, size_t size)
 {
 	const char *build = getenv("TL_BUILD");
-	char self[PATH_MAX];
+	char self[PATH_MAX - 32];
 	ssize_t n;
 	int i;
 
@@ -243,7 +243,7 @@ static const char nginx_conf[] =
 	"	}\n"
 	"}\n";
 
-static void remove_nginx_dir(const char *dir)
+static void remove_nginx_dir(char *dir)
 {
 	static const char *const names[] = {
 		"conf", "pid", "body", "proxy", "fastcgi", "uwsgi", "scgi",
@@ -256,6 +256,7 @@ static void remove_nginx_dir(const char *dir)
 		remove(path);
 	}
 	rmdir(dir);
+	free(dir);
 }
 
 int net_start_nginx(struct net_server *server)
@@ -263,7 +264,6 @@ int net_start_nginx(struct net_server *server)
 	const char *program = find_nginx(), *tmp = getenv("TMPDIR");
 	char dir[PATH_MAX - 16], conf[PATH_MAX];
 	FILE *file;
-	int r;
 
 	if (!program)
 		return (int)bench_skip("nginx is not installed");
@@ -273,6 +273,7 @@ int net_start_nginx(struct net_server *server)
 		 tmp && *tmp ? tmp : "/tmp");
 	if (!mkdtemp(dir))
 		return (int)bench_skip("%s: %s", dir, strerror(errno));
+	server->dir = strdup(dir);
 	snprintf(conf, sizeof(conf), "%s/conf", dir);
 	file = fopen(conf, "w");
 	if (file) {
@@ -280,11 +281,9 @@ int net_start_nginx(struct net_server *server)
 			server->port);
 		fclose(file);
 	}
-	r = start_program(server, (char *[]){ (char *)program, "-e", "stderr",
-					      "-p", dir, "-c", conf, NULL });
-	/* It has read its file, and no request of ours needs the rest. */
-	remove_nginx_dir(dir);
-	return r;
+	return start_program(server, (char *[]){ (char *)program, "-e",
+						 "stderr", "-p", dir, "-c",
+						 conf, NULL });
 }
 
 void net_stop(struct net_server *server)
@@ -294,6 +293,9 @@ void net_stop(struct net_server *server)
 		waitpid(server->pid, NULL, 0);
 	}
 	server->pid = 0;
+	if (server->dir)
+		remove_nginx_dir(server->dir);
+	server->dir = NULL;
 }
 
 double net_cpu_ns(const struct net_server *server)

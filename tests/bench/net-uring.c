@@ -18,14 +18,12 @@
 
 #define ENTRIES 1024
 #define COMPLETIONS 8192
-#define BUFFER 4096
 
 struct conn {
 	int fd;
 	bool sending;
 	size_t sent_size;
 	struct net_http http;
-	char buf[BUFFER];
 };
 
 static struct io_uring ring;
@@ -54,9 +52,11 @@ static void ask_accept(int listener)
 static void ask_recv(struct conn *conn)
 {
 	struct io_uring_sqe *sqe = get_sqe();
+	struct net_http *http = &conn->http;
 
 	conn->sending = false;
-	io_uring_prep_recv(sqe, conn->fd, conn->buf, BUFFER, 0);
+	io_uring_prep_recv(sqe, conn->fd, http->buf + http->len,
+			   sizeof(http->buf) - http->len, 0);
 	io_uring_sqe_set_data(sqe, conn);
 }
 
@@ -102,8 +102,7 @@ static void received(struct conn *conn, int result)
 		end(conn);
 		return;
 	}
-	r = net_http_feed(&conn->http, conn->buf, (size_t)result, &answer,
-			  &size);
+	r = net_http_feed(&conn->http, (size_t)result, &answer, &size);
 	if (r > 0)
 		ask_send(conn, answer, size);
 	else if (!r)
@@ -138,6 +137,7 @@ void net_uring_http(int listener)
 		fprintf(stderr, "bench: io_uring: %s\n", strerror(-r));
 		_exit(1);
 	}
+	net_http_setup();
 	ask_accept(listener);
 	for (;;) {
 		r = io_uring_submit_and_wait(&ring, 1);

@@ -15,7 +15,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include <http_parser.h>
+#include "http/request.h"
 
 #define NET_SERVER_CPU 0
 #define NET_CLIENT_CPU 1
@@ -29,6 +29,7 @@
 struct net_server {
 	pid_t pid;		/* 0: none */
 	uint16_t port;
+	char *dir;		/* its temporary files; NULL: none */
 };
 
 /* Serves connections of @listener until the process is killed. */
@@ -55,21 +56,23 @@ net_serve_fn net_epoll_echo, net_epoll_http, net_uring_http, net_tasklet_echo;
 /* --- net-http.c: the request handler of the plain loops ---------------------- */
 
 struct net_http {
-	http_parser parser;
-	unsigned int complete;	/* requests whose end was seen */
-	unsigned int matched;	/* bytes of the path that are as expected */
-	bool wrong_path;
-	bool keep_alive;
+	struct http_request request;
+	bool keep_alive;	/* after the last answer */
+	uint32_t len, parsed;
+	char buf[HTTP_HEAD_MAX];	/* receive behind buf[len] */
 };
+
+/* Once in the process. */
+void net_http_setup(void);
 
 void net_http_init(struct net_http *http);
 
 /*
- * Takes what a connection has received. Returns 1 with the answer to send, 0
- * if the request is not complete, -1 if it makes no sense.
+ * @size bytes were received. Returns 1 with the answer to send, 0 if the
+ * request is not complete, -1 if it is not the one that is asked here.
  */
-int net_http_feed(struct net_http *http, const char *data, size_t size,
-		  const char **answer, size_t *answer_size);
+int net_http_feed(struct net_http *http, size_t size, const char **answer,
+		  size_t *answer_size);
 
 /* --- net-client.c: load ------------------------------------------------------ */
 

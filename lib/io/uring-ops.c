@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * Operations as io_uring wants them: what to ask for, and what to make of the
+ * answer. One SQE is all that an operation needs at a time; which one it is
+ * follows from op->state and op->given_up.
+ */
+#include "io/uring-ops.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+/*
+ * The kernel goes on until all is sent, as a blocking call would. Not with
+ * control data: kernels before 6.6 attach it to each part anew.
+ */
+static int send_flags(const struct tl__io_op *op)
+{
+	const struct msghdr *msg = op->buf;
+
+	if (op->flags & MSG_DONTWAIT)
+		return op->flags;
+	if (op->code == TL__IO_SENDMSG && msg->msg_controllen)
+		return op->flags;
+	return op->flags | MSG_WAITALL;
+}
+
+static void prepare_accept(struct io_uring_sqe *sqe, const struct tl__io_op *op)
+{
+	if (op->multishot)
+		io_uring_prep_multishot_accept(sqe, op->fd, NULL, NULL,
+					       op->flags);
+	else
+		io_uring_prep_accept(sqe, op->fd, op->buf, op->extra,
+				     op->flags);
+}
+
+static void prepare_transfer(struct io_uring_sqe *sqe,
+			     const struct tl__io_op *op)
+{
+	unsigned int size = (unsigned int)op->size;
+	uint64_t offset = (uint64_t)op->offset;
+
+	switch (op->code) {
+	case TL__IO_READ:
+		io_uring_prep_read(sqe, op->fd, op->buf, size, offset);
+		break;
+	case TL__IO_WRITE:
+		io_uring_prep_write(sqe, op->fd, op->buf, size, offset);
+		break;
+	case TL__IO_READV:
+		io_uring_prep_readv(sqe, op->fd, op->buf, size, offset);
+		break;
+	default:
+		io_uring_prep_writev(sqe, op->fd, op->buf, size, offset);
+		break;
+	}
+}
+
+static void prepare_message(struct io_uring_sqe *sqe,
+			    const struct tl__io_op *op)
+{
+	switch (op->code) {
+	case TL__IO_RECV:
+		io_uring_prep_recv(sqe, op->fd, op->buf, op->size, op->flags);
+		break;
+	case TL__IO_SEND:
+		io_uring_prep_send(sqe, op->fd, op->buf, op->size,
+				   send_flags(op));
+		break;
+	case TL__IO_RECVMSG:
+		io_uring_prep_recvmsg(sqe, op->fd, op->buf,
+				      (unsigned int)op->flags);
+		break;
+	default:
+		io_uring_prep_sendmsg(sqe, op->fd, op->buf,
+				      (unsigned int)send_flags(op));
+		break;
+	}
+}
+
+/*
+ * What to poll for before @op is tried again, after the kernel said -EAGAIN. 0:
+ * that is its answer.
+ */
+static unsigned int events(const struct tl__io_op *op)
+{
+	switch (op->code) {
+	case TL__IO_RECV:
+	case TL__IO_RECVMSG:
+		return op->flags & MSG_DONTWAIT ? 0 : POLLIN;
+	case TL__IO_SEND:
+	case TL__IO_SENDMSG:
+		return op->flags & MSG_DONTWAIT ? 0 : POLLOUT;
+	case TL__IO_READ:
+	case TL__IO_READV:
+	case TL__IO_ACCEPT:
+		return POLLIN;
+	case TL__IO_WRITE:
+	case TL__IO_WRITEV:
+	case TL__IO_CONNECT:
+		return POLLOUT;
+	default:
+		return 0;
+	}
+}
+
+void tl__uring_op_prepare(struct io_uring_sqe *sqe, const struct tl__io_op *op)
+{
+	if (op->state & OP_POLLS) {
+		io_uring_prep_poll_add(sqe, op->fd, events(op));
+		return;
+	}
+	switch (op->code) {
+	case TL__IO_READ:
+	case TL__IO_WRITE:
+	case TL__IO_READV:
+	case TL__IO_WRITEV:
+		prepare_transfer(sqe, op);
+		break;
+	case TL__IO_RECV:
+	case TL__IO_SEND:
+	case TL__IO_RECVMSG:
+	case TL__IO_SENDMSG:
+		prepare_message(sqe, op);
+		break;
+	case TL__IO_OPENAT:
+		io_uring_prep_openat(sqe, op->fd, op->buf, op->flags, op->mode);
+		break;
+	case TL__IO_CLOSE:
+		io_uring_prep_close(sqe, op->fd);
+		break;
+	case TL__IO_FSYNC:
+		io_uring_prep_fsync(sqe, op->fd,
+				    op->flags ? IORING_FSYNC_DATASYNC : 0);
+		break;
+	case TL__IO_STATX:
+		io_uring_prep_statx(sqe, op->fd, op->buf, op->flags, op->mode,
+				    op->extra);
+		break;
+	case TL__IO_ACCEPT:
+		prepare_accept(sqe, op);
+		break;
+	case TL__IO_CONNECT:
+		io_uring_prep_connect(sqe, op->fd, op->buf,
+				      (socklen_t)op->size);
+		break;
+	case TL__IO_POLL:
+		io_uring_prep_poll_add(sqe, op->fd, (unsigned int)op->flags);
+		break;
+	case TL__IO_SHUTDOWN:	/* never gets here: done at once */
+	case TL__IO_CODES:
+		io_uring_prep_nop(sqe);
+		break;
+	}
+}
+
+bool tl__uring_op_goes_on(struct tl__io_op *op, int result)
+{
+	if (op->given_up)
+		return false;
+	if (op->state & OP_POLLS) {
+		op->state &= ~OP_POLLS;
+		return result >= 0 || result == -EINTR;
+	}
+	switch (result) {
+	case -EINTR:
+		if (op->code == TL__IO_CLOSE)
+			return false;
+		if (op->code != TL__IO_CONNECT)
+			return true;
+		break;		/* it goes on without us */
+	case -EAGAIN:
+		/*
+		 * Older kernels, and some drivers, do not wait on an O_NONBLOCK
+		 * descriptor.
+		 */
+		break;
+	default:
+		return false;
+	}
+	if (!events(op))
+		return false;
+	op->state |= OP_POLLS;
+	return true;
+}
+
+int tl__uring_op_outcome(const struct tl__io_op *op)
+{
+	if (op->given_up) {
+		if ((op->state & OP_POLLS) || op->result == -ECANCELED ||
+		    op->result == -EINTR || op->result == -EAGAIN)
+			return op->given_up;
+	}
+	/* Linux has closed it all the same. */
+	if (op->result == -EINTR && op->code == TL__IO_CLOSE)
+		return 0;
+	return op->result;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * Operations as io_uring wants them.
+ */
+#ifndef TL_IO_URING_OPS_H
+#define TL_IO_URING_OPS_H
+
+#include <liburing.h>
+
+#include "io/io.h"
+
+/* op->state */
+#define OP_LINKED	(1u << 0)	/* in its descriptor's circle */
+#define OP_BACKLOG	(1u << 1)
+#define OP_POLLS	(1u << 2)	/* until it is worth another try */
+
+/* Fills @sqe, all but its user_data, with what @op wants next. */
+void tl__uring_op_prepare(struct io_uring_sqe *sqe, const struct tl__io_op *op);
+
+/* Whether @op, of which the kernel says @result, needs one more SQE to go on. */
+bool tl__uring_op_goes_on(struct tl__io_op *op, int result);
+
+/* What @op's caller is told, when op->result is what the kernel said last. */
+int tl__uring_op_outcome(const struct tl__io_op *op);
+
+/* Whether the kernel looks up op->fd: it is a file that the request uses. */
+static inline bool tl__uring_op_uses_fd(const struct tl__io_op *op)
+{
+	return op->fd >= 0 && op->code != TL__IO_OPENAT &&
+	       op->code != TL__IO_STATX;
+}
+
+#endif

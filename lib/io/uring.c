@@ -1,0 +1,577 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * The io_uring backend: one ring a thread.
+ *
+ * Calls only fill submission entries; the kernel is entered when the scheduler
+ * polls or has nothing to run, once for all that was queued since. An operation
+ * that finds the queue full waits in the backlog, which the next poll empties:
+ * so no call here fails for want of room, and completions are reaped from one
+ * place only.
+ *
+ * Invariants:
+ *  - op->due is the number of completions to come: the operation's own and, if
+ *    it was given up, the cancellation's. The operation ends when there is none
+ *    left, so its address means nothing else while the kernel may name it.
+ *  - An operation is in the backlog if and only if it needs an SQE: to begin if
+ *    nothing is due, else for its cancellation.
+ *  - All operations on a descriptor are linked in a circle that on_fd[fd]
+ *    leads to. A close that waits for them is its head, and nothing joins then.
+ *  - Before the thread sleeps the doorbell's read is under way.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "io/uring-ops.h"
+#include "os/clock.h"
+#include "os/log.h"
+#include "os/uring.h"
+
+/* How long to wait for the kernel to have memory again. */
+#define PAUSE_NS 1000000
+
+/* The low bits of user_data, next to the address of an operation. */
+enum tag {
+	TAG_OP,
+	TAG_CANCEL,
+	TAG_BELL,
+	/*
+	 * Only wakes the thread. Nothing sends it yet: it is for a sender that
+	 * has a ring too (IORING_OP_MSG_RING), which is cheaper than the bell.
+	 */
+	TAG_WAKE,
+	TAG_MASK = 7,
+};
+
+struct uring {
+	struct tl__io io;		/* first */
+	struct tl__uring ring;
+	struct tl__io_op **on_fd;
+	unsigned int nfds;
+	unsigned int held;		/* operations that have not ended */
+	struct tl__list backlog;
+	int bell_fd;
+	bool bell_armed;
+	bool ending;
+	uint64_t bell_count;		/* the kernel writes here */
+};
+
+static struct uring *uring_of(struct tl__io *io)
+{
+	return (struct uring *)(void *)io;
+}
+
+/* --- the operations on a descriptor ---------------------------------------- */
+
+static struct tl__io_op *linked(struct tl__list *link)
+{
+	return tl__container_of(link, struct tl__io_op, link);
+}
+
+static struct tl__io_op *first_on(const struct uring *u, int fd)
+{
+	return fd >= 0 && (unsigned int)fd < u->nfds ? u->on_fd[fd] : NULL;
+}
+
+tl__cold static int grow(struct uring *u, int fd)
+{
+	unsigned int n = u->nfds ? u->nfds : 32;
+	struct tl__io_op **on_fd;
+	int saved = errno;
+
+	/* A number that is just wrong must not cost gigabytes. */
+	if (fcntl(fd, F_GETFD) < 0) {
+		errno = saved;
+		return -EBADF;
+	}
+	while (n <= (unsigned int)fd)
+		n *= 2;
+	on_fd = tl__realloc(u->on_fd, n * sizeof(*on_fd));
+	if (!on_fd)
+		return -ENOMEM;
+	memset(on_fd + u->nfds, 0, (n - u->nfds) * sizeof(*on_fd));
+	u->on_fd = on_fd;
+	u->nfds = n;
+	return 0;
+}
+
+static int link_op(struct uring *u, struct tl__io_op *op)
+{
+	struct tl__io_op *first;
+	int r;
+
+	if (!tl__uring_op_uses_fd(op))
+		return 0;
+	if (unlikely((unsigned int)op->fd >= u->nfds)) {
+		r = grow(u, op->fd);
+		if (r)
+			return r;
+	}
+	first = u->on_fd[op->fd];
+	if (likely(!first)) {
+		tl__list_init(&op->link);
+		u->on_fd[op->fd] = op;
+	} else if (unlikely(first->code == TL__IO_CLOSE)) {
+		return -EBADF;	/* as good as closed */
+	} else {
+		tl__list_add_tail(&first->link, &op->link);
+	}
+	op->state |= OP_LINKED;
+	return 0;
+}
+
+static void want_sqe(struct uring *u, struct tl__io_op *op);
+
+static void unlink_op(struct uring *u, struct tl__io_op *op)
+{
+	struct tl__io_op **first = &u->on_fd[op->fd], *next;
+
+	op->state &= ~OP_LINKED;
+	next = linked(op->link.next);
+	if (likely(next == op)) {
+		*first = NULL;
+		return;
+	}
+	tl__list_del(&op->link);
+	if (*first == op)
+		*first = next;
+	if ((*first)->code == TL__IO_CLOSE && tl__list_empty(&(*first)->link)) {
+		/* The kernel has let go of all others: now it may close. */
+		next = *first;
+		next->state &= ~OP_LINKED;
+		*first = NULL;
+		want_sqe(u, next);
+	}
+}
+
+/* --- handing over ----------------------------------------------------------- */
+
+static void fill(struct io_uring_sqe *sqe, struct tl__io_op *op)
+{
+	uint64_t address = (uintptr_t)op;
+
+	if (op->due) {
+		io_uring_prep_cancel64(sqe, address | TAG_OP, 0);
+		sqe->user_data = address | TAG_CANCEL;
+	} else {
+		tl__uring_op_prepare(sqe, op);
+		sqe->user_data = address | TAG_OP;
+	}
+	op->due++;
+}
+
+/* @op begins, or is to be cancelled if it has begun: now or when there is room. */
+static void want_sqe(struct uring *u, struct tl__io_op *op)
+{
+	struct io_uring_sqe *sqe = NULL;
+
+	if (likely(tl__list_empty(&u->backlog)))
+		sqe = tl__uring_sqe(&u->ring);
+	if (likely(sqe)) {
+		fill(sqe, op);
+		return;
+	}
+	op->state |= OP_BACKLOG;
+	tl__list_add_tail(&u->backlog, &op->queue);
+}
+
+/* The doorbell is a read like any other, always under way and never counted. */
+static void arm_bell(struct uring *u)
+{
+	struct io_uring_sqe *sqe = tl__uring_sqe(&u->ring);
+
+	if (!sqe)
+		return;		/* refill() will */
+	io_uring_prep_read(sqe, u->bell_fd, &u->bell_count,
+			   sizeof(u->bell_count), 0);
+	sqe->user_data = TAG_BELL;
+	u->bell_armed = true;
+}
+
+/* Fills what room there is. Returns whether more is wanted. */
+static bool refill(struct uring *u)
+{
+	struct io_uring_sqe *sqe;
+	struct tl__io_op *op;
+
+	if (unlikely(!u->bell_armed && !u->ending))
+		arm_bell(u);
+	while (!tl__list_empty(&u->backlog)) {
+		sqe = tl__uring_sqe(&u->ring);
+		if (!sqe)
+			return true;
+		op = tl__container_of(u->backlog.next, struct tl__io_op, queue);
+		tl__list_del(&op->queue);
+		op->state &= ~OP_BACKLOG;
+		fill(sqe, op);
+	}
+	return !u->bell_armed && !u->ending;
+}
+
+/*
+ * What an enter may answer. It is over (a signal), or to be tried again once
+ * there is memory or once there is room for completions.
+ */
+static bool entered(int r)
+{
+	switch (r) {
+	case 0:
+	case -EINTR:
+		return true;
+	case -EAGAIN:
+	case -EBUSY:
+	case -ENOMEM:
+		return false;
+	}
+	tl__fatal("io_uring_enter: %s", strerror(-r));
+}
+
+/* --- ends ------------------------------------------------------------------- */
+
+/* The backend's part in @op is over. */
+static void release(struct uring *u, struct tl__io_op *op)
+{
+	if (unlikely(op->state & OP_BACKLOG))
+		tl__list_del(&op->queue);
+	if (likely(op->state & OP_LINKED))
+		unlink_op(u, op);
+	u->held--;
+}
+
+static void finish(struct uring *u, struct tl__io_op *op)
+{
+	int result = tl__uring_op_outcome(op);
+
+	release(u, op);
+	tl__io_complete(op, result, false);
+}
+
+/*
+ * @op is to end as soon as the kernel lets go of it, with @result unless it
+ * succeeds all the same. Returns true if it is over now.
+ */
+static bool give_up(struct uring *u, struct tl__io_op *op, int result)
+{
+	if (op->code == TL__IO_CLOSE)
+		return false;
+	if (op->given_up) {
+		if (op->given_up == -ETIMEDOUT && result == -ECANCELED)
+			op->given_up = result;
+		return false;
+	}
+	if (!op->due) {
+		/* In the backlog: the kernel has never seen it. */
+		release(u, op);
+		return true;
+	}
+	op->given_up = result;
+	want_sqe(u, op);
+	return false;
+}
+
+/* Gives up all operations in a circle but a close. */
+static void give_up_circle(struct uring *u, struct tl__io_op *op)
+{
+	const struct tl__list *pos = &op->link;
+	struct tl__io_op *next;
+	size_t n = 1;
+
+	/* The circle shrinks under the loop: those that are over leave it. */
+	while ((pos = pos->next) != &op->link)
+		n++;
+	for (; n; n--, op = next) {
+		next = linked(op->link.next);
+		if (give_up(u, op, -ECANCELED))
+			tl__io_complete(op, -ECANCELED, false);
+	}
+}
+
+/* --- completions ------------------------------------------------------------ */
+
+static void on_result(struct uring *u, struct tl__io_op *op, int result,
+		      uint32_t flags)
+{
+	if (flags & IORING_CQE_F_MORE) {
+		tl__io_complete(op, result, true);
+		return;
+	}
+	op->due--;
+	if (unlikely(result < 0 || (op->state & OP_POLLS)) &&
+	    tl__uring_op_goes_on(op, result)) {
+		want_sqe(u, op);
+		return;
+	}
+	op->result = result;
+	if (likely(!op->due))
+		finish(u, op);
+}
+
+static void on_completion(struct uring *u, const struct io_uring_cqe *cqe)
+{
+	struct tl__io_op *op;
+
+	op = (void *)(uintptr_t)(cqe->user_data & ~(uint64_t)TAG_MASK);
+	switch (cqe->user_data & TAG_MASK) {
+	case TAG_OP:
+		on_result(u, op, cqe->res, cqe->flags);
+		break;
+	case TAG_CANCEL:
+		/* Found, not found, too late: the operation's own one tells. */
+		if (!--op->due)
+			finish(u, op);
+		break;
+	case TAG_BELL:
+		u->bell_armed = false;
+		if (!u->ending)
+			arm_bell(u);
+		break;
+	case TAG_WAKE:
+		break;
+	}
+}
+
+/* Takes all completions that are there. Returns whether there were any. */
+static bool reap(struct uring *u)
+{
+	const struct io_uring_cq *cq = &u->ring.ring.cq;
+	unsigned int head = *cq->khead, tail;
+
+	/* pairs with the kernel's release of the tail: what the CQEs say */
+	tail = __atomic_load_n(cq->ktail, __ATOMIC_ACQUIRE);
+	if (head == tail)
+		return false;
+	for (; head != tail; head++)
+		on_completion(u, &cq->cqes[head & cq->ring_mask]);
+	/* pairs with the kernel's acquire of the head: we have read them */
+	__atomic_store_n(cq->khead, head, __ATOMIC_RELEASE);
+	return true;
+}
+
+/* --- the scheduler's side --------------------------------------------------- */
+
+/* Hands over all that is wanted, in several steps if it is more than fits. */
+static void push(struct uring *u)
+{
+	bool more;
+	int r;
+
+	do {
+		more = refill(u);
+		r = tl__uring_submit(&u->ring, tl__uring_flagged(&u->ring));
+		if (more)
+			reap(u);
+	} while (entered(r) && more);
+}
+
+static bool wants_push(const struct uring *u)
+{
+	return tl__uring_pending(&u->ring) || !tl__list_empty(&u->backlog) ||
+	       tl__uring_flagged(&u->ring);
+}
+
+static void uring_poll(void *reactor, bool idle)
+{
+	struct uring *u = reactor;
+
+	if (!idle && wants_push(u))
+		push(u);
+	reap(u);
+}
+
+/*
+ * When to try again what the kernel had no memory for. What is under way may
+ * free some; until then not even the doorbell need work.
+ */
+tl__cold static uint64_t soon(uint64_t deadline_ns)
+{
+	uint64_t pause = tl__now() + PAUSE_NS;
+
+	return pause < deadline_ns ? pause : deadline_ns;
+}
+
+static void uring_wait(void *reactor, uint64_t deadline_ns)
+{
+	struct uring *u = reactor;
+	int r;
+
+	if (unlikely(refill(u))) {
+		push(u);
+		if (reap(u))
+			return;
+		if (refill(u))
+			deadline_ns = soon(deadline_ns);
+	}
+	r = tl__uring_wait(&u->ring, true, deadline_ns);
+	if (!entered(r) && !reap(u))
+		tl__uring_wait(&u->ring, false, soon(deadline_ns));
+	reap(u);
+}
+
+static void uring_wake(void *reactor)
+{
+	struct uring *u = reactor;
+	uint64_t one = 1;
+	int saved = errno;
+
+	/* Can't fail: nobody rings 2^64 times before the read. */
+	if (write(u->bell_fd, &one, sizeof(one)) < 0)
+		tl__log_once("the doorbell is out of order: %s",
+			     strerror(errno));
+	errno = saved;
+}
+
+/*
+ * Nothing is under way for a tasklet any more, but what belongs to an object
+ * (a listener's accept) and the doorbell may be.
+ */
+static void uring_destroy(void *reactor)
+{
+	struct uring *u = reactor;
+	unsigned int fd;
+
+	u->ending = true;
+	for (fd = 0; fd < u->nfds; fd++)
+		if (u->on_fd[fd])
+			give_up_circle(u, u->on_fd[fd]);
+	uring_wake(u);
+	while (u->held || u->bell_armed)
+		uring_wait(u, TL_FOREVER);
+	tl__uring_close(&u->ring);
+	close(u->bell_fd);
+	tl__free(u->on_fd);
+	tl__free(u);
+}
+
+/* --- the calls' side -------------------------------------------------------- */
+
+/*
+ * shutdown(2) does not block, but the kernel hands IORING_OP_SHUTDOWN to a
+ * worker thread for fear that it might. What was queued before goes first.
+ */
+static int shut_down(struct uring *u, struct tl__io_op *op)
+{
+	int saved = errno;
+
+	if (first_on(u, op->fd))
+		push(u);
+	op->result = shutdown(op->fd, op->flags) ? -errno : 0;
+	errno = saved;
+	return 1;
+}
+
+static int submit_close(struct uring *u, struct tl__io_op *op)
+{
+	struct tl__io_op *first = first_on(u, op->fd);
+
+	if (likely(!first)) {
+		u->held++;
+		want_sqe(u, op);
+		return 0;
+	}
+	if (first->code == TL__IO_CLOSE)
+		return -EBADF;	/* somebody else closes it */
+	tl__list_add_tail(&first->link, &op->link);
+	u->on_fd[op->fd] = op;
+	op->state |= OP_LINKED;
+	u->held++;
+	give_up_circle(u, op);
+	return 0;
+}
+
+static int uring_submit(struct tl__io *io, struct tl__io_op *op)
+{
+	struct uring *u = uring_of(io);
+	int r;
+
+	op->state = 0;
+	op->due = 0;
+	if (unlikely(op->code == TL__IO_CLOSE))
+		return submit_close(u, op);
+	if (unlikely(op->code == TL__IO_SHUTDOWN))
+		return shut_down(u, op);
+	r = link_op(u, op);
+	if (unlikely(r))
+		return r;
+	u->held++;
+	want_sqe(u, op);
+	return 0;
+}
+
+static bool uring_cancel(struct tl__io *io, struct tl__io_op *op, int result)
+{
+	if (!give_up(uring_of(io), op, result))
+		return false;
+	io->sched->io_pending--;
+	return true;
+}
+
+static void uring_forked(struct tl__io *io)
+{
+	struct uring *u = uring_of(io);
+
+	tl__uring_close_forked(&u->ring);
+	close(u->bell_fd);
+}
+
+static void uring_features(const struct tl__io *io, struct tl_features *out)
+{
+	const struct uring *u = (const struct uring *)io;
+
+	out->io_uring_flags = u->ring.setup_flags;
+	out->io_uring_entries = u->ring.ring.sq.ring_entries;
+	out->multishot_accept = u->ring.multishot_accept;
+}
+
+static int uring_create(struct tl_sched *s, struct tl__io **out,
+			const char **why)
+{
+	struct uring *u = tl__calloc(1, sizeof(*u));
+	int saved = errno;
+	int r;
+
+	if (!u) {
+		*why = "no memory";
+		return -ENOMEM;
+	}
+	r = tl__uring_open(&u->ring, why);
+	if (r)
+		goto free_memory;
+	u->bell_fd = eventfd(0, EFD_CLOEXEC);
+	if (u->bell_fd < 0) {
+		r = -errno;
+		*why = "no descriptor is left for an eventfd";
+		goto close_ring;
+	}
+	u->io.backend = &tl__io_uring;
+	u->io.sched = s;
+	tl__list_init(&u->backlog);
+	arm_bell(u);
+	*out = &u->io;
+	return 0;
+
+close_ring:
+	tl__uring_close(&u->ring);
+free_memory:
+	tl__free(u);
+	errno = saved;
+	return r;
+}
+
+const struct tl__io_backend tl__io_uring = {
+	.name = "io_uring",
+	.reactor = {
+		.poll = uring_poll,
+		.wait = uring_wait,
+		.wake = uring_wake,
+		.destroy = uring_destroy,
+	},
+	.create = uring_create,
+	.submit = uring_submit,
+	.cancel = uring_cancel,
+	.forked = uring_forked,
+	.features = uring_features,
+};

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * Making a ring, and the one system call that drives it. See uring.h.
+ *
+ * Set-up is a ladder: flags that an older kernel does not know are dropped step
+ * by step (EINVAL), queues that RLIMIT_MEMLOCK does not allow are halved
+ * (ENOMEM: kernels charge rings to it again). Whatever is left is proved by a
+ * round trip, because a filter may let io_uring_setup() pass and deny the rest.
+ */
+#include "os/uring.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <tasklet/base.h>
+
+#include "base/alloc.h"
+#include "os/clock.h"
+
+/* What liburing 2.3, the oldest that serves, has no names for. */
+#define ENTER_ABS_TIMER		(1u << 5)	/* 6.12 */
+#define ENTER_NO_IOWAIT		(1u << 7)	/* 6.15 */
+#define FEAT_NO_IOWAIT		(1u << 17)
+
+#define SQ_ENTRIES	256
+#define CQ_ENTRIES	2048	/* multishot results come without an SQE */
+#define SQ_ENTRIES_MIN	32
+#define CQ_ENTRIES_MIN	64
+
+#define REQUIRED_FEATURES						\
+	(IORING_FEAT_NODROP | IORING_FEAT_FAST_POLL |			\
+	 IORING_FEAT_EXT_ARG | IORING_FEAT_RW_CUR_POS |			\
+	 IORING_FEAT_SUBMIT_STABLE)
+
+unsigned int tl__uring_test_entries;
+uint32_t tl__uring_test_refused;
+bool tl__uring_test_old;
+
+/*
+ * Best first. Without the first or second a completion interrupts the thread
+ * wherever it is, which costs half as much again. No R_DISABLED: a ring is made
+ * by the thread that will use it. No NO_SQARRAY: liburing 2.3 would write to
+ * the array all the same.
+ */
+static const uint32_t ladder[] = {
+	IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+		IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL, /* 6.1 */
+	IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
+		IORING_SETUP_SUBMIT_ALL, /* 5.19 */
+	IORING_SETUP_SUBMIT_ALL, /* 5.18 */
+	0,
+};
+
+static const uint8_t required_ops[] = {
+	IORING_OP_NOP, IORING_OP_READ, IORING_OP_WRITE, IORING_OP_READV,
+	IORING_OP_WRITEV, IORING_OP_OPENAT, IORING_OP_CLOSE, IORING_OP_FSYNC,
+	IORING_OP_STATX, IORING_OP_ACCEPT, IORING_OP_CONNECT, IORING_OP_RECV,
+	IORING_OP_SEND, IORING_OP_RECVMSG, IORING_OP_SENDMSG,
+	IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL,
+};
+
+/* What /proc/sys/kernel/io_uring_disabled says; 0 if it isn't there. */
+static int disabled_by_sysctl(void)
+{
+	int fd = open("/proc/sys/kernel/io_uring_disabled",
+		      O_RDONLY | O_CLOEXEC);
+	char digit = '0';
+
+	if (fd < 0)
+		return 0;
+	if (read(fd, &digit, 1) != 1)
+		digit = '0';
+	close(fd);
+	return digit - '0';
+}
+
+static const char *words_for(int error)
+{
+	const char *words;
+
+	switch (error) {
+	case -EPERM:
+		return disabled_by_sysctl() ?
+			"the sysctl kernel.io_uring_disabled forbids io_uring" :
+			"io_uring is denied (a seccomp filter?)";
+	case -EACCES:
+		return "io_uring is denied by a security module";
+	case -ENOSYS:
+		return "the kernel has no io_uring, or a seccomp filter "
+		       "hides it";
+	case -ENOMEM:
+		return "no memory for an io_uring, or RLIMIT_MEMLOCK is too "
+		       "small for one";
+	case -EMFILE:
+		return "no descriptor is left for an io_uring (RLIMIT_NOFILE)";
+	case -ENFILE:
+		return "the system has no descriptor left for an io_uring";
+	case -EINVAL:
+	case -EOPNOTSUPP:
+		return "the kernel's io_uring is too old (5.11 is needed)";
+	case -ETIME:
+		return "io_uring does not answer";
+	}
+	words = strerrordesc_np(-error);
+	return words ? words : "io_uring_setup() failed for no known reason";
+}
+
+static int set_up(struct tl__uring *u, uint32_t flags, unsigned int sq,
+		  unsigned int cq)
+{
+	struct io_uring_params p = {
+		.flags = flags | IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE,
+		.cq_entries = cq,
+	};
+	int r;
+
+	if (p.flags & tl__uring_test_refused)
+		return -EINVAL;
+	if (tl__fault())
+		return -ENOMEM;
+	r = io_uring_queue_init_params(sq, &u->ring, &p);
+	if (!r)
+		u->setup_flags = p.flags;
+	return r;
+}
+
+static int climb_down(struct tl__uring *u)
+{
+	unsigned int sq = tl__uring_test_entries, cq = sq;
+	size_t step = 0;
+	int r;
+
+	if (!sq) {
+		sq = SQ_ENTRIES;
+		cq = CQ_ENTRIES;
+	}
+	for (;;) {
+		r = set_up(u, ladder[step], sq, cq);
+		if (r == -EINVAL) {
+			if (++step == sizeof(ladder) / sizeof(ladder[0]))
+				return r;
+		} else if (r == -ENOMEM) {
+			if (sq <= SQ_ENTRIES_MIN && cq <= CQ_ENTRIES_MIN)
+				return r;
+			if (sq > SQ_ENTRIES_MIN)
+				sq /= 2;
+			if (cq > CQ_ENTRIES_MIN)
+				cq /= 2;
+		} else {
+			return r;
+		}
+	}
+}
+
+static int probe(struct tl__uring *u)
+{
+	struct io_uring_probe *found;
+	int r = 0;
+	size_t i;
+
+	if ((u->ring.features & REQUIRED_FEATURES) != REQUIRED_FEATURES)
+		return -EINVAL;
+	found = io_uring_get_probe_ring(&u->ring);
+	if (!found)
+		return -EPERM;	/* it says no more; a filter is likely */
+	for (i = 0; i < sizeof(required_ops); i++)
+		if (!io_uring_opcode_supported(found, required_ops[i]))
+			r = -EINVAL;
+	/* Nothing tells it directly; this operation came with it, in 5.19. */
+	u->multishot_accept =
+		io_uring_opcode_supported(found, IORING_OP_SOCKET) &&
+		!tl__uring_test_old;
+	io_uring_free_probe(found);
+	return r;
+}
+
+/* A NOP there and back, with a wait as the reactor's. */
+static int prove(struct tl__uring *u)
+{
+	struct io_uring_cqe *cqe;
+	int r;
+
+	u->wait_flags = IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG;
+	if (!tl__uring_test_old) {
+		u->wait_flags |= ENTER_ABS_TIMER;
+		if (u->ring.features & FEAT_NO_IOWAIT)
+			u->wait_flags |= ENTER_NO_IOWAIT;
+	}
+	io_uring_prep_nop(tl__uring_sqe(u));
+	do {
+		r = tl__uring_wait(u, true, tl__now() + TL__NS_PER_SEC);
+		if (r == -EINVAL && (u->wait_flags & ENTER_ABS_TIMER)) {
+			u->wait_flags &= ~ENTER_ABS_TIMER;
+			r = -EINTR;
+		}
+	} while (r == -EINTR);
+	if (r)
+		return r;
+	if (io_uring_peek_cqe(&u->ring, &cqe))
+		return -ETIME;
+	r = cqe->res;
+	io_uring_cqe_seen(&u->ring, cqe);
+	return r;
+}
+
+/* The array says which SQE is next; ours are taken in order. */
+static void set_array(struct tl__uring *u)
+{
+	unsigned int i;
+
+	for (i = 0; i < u->ring.sq.ring_entries; i++)
+		u->ring.sq.array[i] = i;
+}
+
+int tl__uring_open(struct tl__uring *u, const char **why)
+{
+	int r;
+
+	*u = (struct tl__uring){ 0 };
+	r = climb_down(u);
+	if (r) {
+		*why = words_for(r);
+		return r;
+	}
+	set_array(u);
+	r = probe(u);
+	if (!r)
+		r = prove(u);
+	/* A child that wrote to the queues would write to the parent's. */
+	if (!r)
+		r = io_uring_ring_dontfork(&u->ring);
+	if (r) {
+		io_uring_queue_exit(&u->ring);
+		*why = words_for(r);
+		return r;
+	}
+	if (!tl__uring_test_old && io_uring_register_ring_fd(&u->ring) == 1)
+		u->enter_flags = IORING_ENTER_REGISTERED_RING;
+	return 0;
+}
+
+void tl__uring_close(struct tl__uring *u)
+{
+	io_uring_queue_exit(&u->ring);
+}
+
+void tl__uring_close_forked(struct tl__uring *u)
+{
+	close(u->ring.ring_fd);
+}
+
+static int enter(struct tl__uring *u, unsigned int to_submit,
+		 unsigned int min_complete, uint32_t flags,
+		 struct io_uring_getevents_arg *arg)
+{
+	int r = io_uring_enter2((unsigned int)u->ring.enter_ring_fd, to_submit,
+				min_complete, flags | u->enter_flags,
+				(sigset_t *)arg, arg ? sizeof(*arg) : 0);
+
+	return r < 0 ? r : 0;
+}
+
+/* Shows the kernel all SQEs that are filled, and returns how many. */
+static unsigned int publish(struct tl__uring *u)
+{
+	struct io_uring_sq *sq = &u->ring.sq;
+
+	/* pairs with the kernel's acquire of the tail: what the SQEs say */
+	__atomic_store_n(sq->ktail, sq->sqe_tail, __ATOMIC_RELEASE);
+	sq->sqe_head = sq->sqe_tail;
+	return tl__uring_pending(u);
+}
+
+int tl__uring_submit(struct tl__uring *u, bool events)
+{
+	return enter(u, publish(u), 0, events ? IORING_ENTER_GETEVENTS : 0,
+		     NULL);
+}
+
+/* What the kernel is told; false: there is no limit. */
+static bool set_limit(const struct tl__uring *u, struct __kernel_timespec *out,
+		      uint64_t deadline_ns)
+{
+	uint64_t now;
+
+	/* Signed times would overflow; in 290 years we look again. */
+	if (deadline_ns > INT64_MAX)
+		return false;
+	if (!(u->wait_flags & ENTER_ABS_TIMER)) {
+		now = tl__now();
+		deadline_ns = deadline_ns > now ? deadline_ns - now : 0;
+	}
+	out->tv_sec = (long long)(deadline_ns / TL__NS_PER_SEC);
+	out->tv_nsec = (long long)(deadline_ns % TL__NS_PER_SEC);
+	return true;
+}
+
+int tl__uring_wait(struct tl__uring *u, bool submit, uint64_t deadline_ns)
+{
+	struct io_uring_getevents_arg arg = { 0 };
+	struct __kernel_timespec limit;
+	int r;
+
+	if (set_limit(u, &limit, deadline_ns))
+		arg.ts = (uintptr_t)&limit;
+	r = enter(u, submit ? publish(u) : 0, 1, u->wait_flags, &arg);
+	return r == -ETIME ? 0 : r;
+}

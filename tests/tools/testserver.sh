@@ -1,0 +1,394 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+#
+# tl-testserver keeps to HTTP, bears with bad clients and ends cleanly, on each of
+# the two IO backends (on that of $TL_IO alone, if it is set).
+
+top=$(cd "$(dirname "$0")/../.." && pwd)
+. "$top/tests/harness/tap.sh"
+server=${O:-$top/build}/tools/tl-testserver
+export LC_ALL=C
+
+[ -x "$server" ] || tap_skip_all "no $server: make tools"
+tmp=$(mktemp -d)
+pids=()
+trap '[ -z "${pids[*]}" ] || kill -9 "${pids[@]}" 2>/dev/null; rm -rf "$tmp"' EXIT
+
+# Under valgrind and the like all takes longer.
+slow=1
+[ -z "${TL_WRAPPER:-}" ] || slow=8
+
+# --- one server at a time ---------------------------------------------------------
+
+# start_server ARGS...: sets $pid, $port and $url
+start_server() {
+	local i
+
+	rm -f "$tmp/port"
+	${limit:-} ${TL_WRAPPER:-} "$server" -p 0 --port-file "$tmp/port" -s \
+		--io "$io" "$@" >"$tmp/stdout" 2>"$tmp/stderr" &
+	pid=$!
+	pids=("$pid")
+	for ((i = 0; i < 400; i++)); do
+		[ ! -e "$tmp/port" ] || break
+		kill -0 "$pid" 2>/dev/null || break
+		sleep 0.02
+	done
+	port=$(cat "$tmp/port" 2>/dev/null)
+	url=http://127.0.0.1:$port
+}
+
+# Its exit code; its statistics are in $tmp/stdout then.
+stop_server() {
+	kill -TERM "$pid" 2>/dev/null
+	wait "$pid" 2>/dev/null
+	status=$?
+	pids=()
+}
+
+number() { sed -n "s/.*\"$2\":\([0-9]*\).*/\1/p" <<<"$1" | tail -n 1; }
+last_stats() { tail -n 1 "$tmp/stdout"; }
+now_ms() { date +%s%3N; }
+
+# --- clients ------------------------------------------------------------------------
+
+# talk BYTES: sends them (with printf's escapes) and prints all that comes back
+talk() {
+	exec 9<>"/dev/tcp/127.0.0.1/$port" || return
+	printf '%b' "$1" >&9 2>/dev/null
+	timeout $((3 * slow)) cat <&9
+	exec 9>&-
+}
+
+# The status, and whether the server kept its promise to close.
+status_of() {
+	local answer
+
+	answer=$(talk "$1" 2>/dev/null | tr -d '\0\r')
+	sed -n '1s/^HTTP\/1.1 \([0-9]*\).*/\1/p' <<<"$answer" | tr -d '\n'
+	grep -qi '^Connection: close' <<<"$answer" && printf ' close'
+}
+
+repeat() {
+	local s
+
+	printf -v s '%*s' "$2" ''
+	printf '%s' "${s// /$1}"
+}
+
+get() { curl -sS --max-time $((5 * slow)) "$@" 2>&1; }
+
+# --- what is tested -------------------------------------------------------------------
+
+H='Host: x\r\n' C='Host: x\r\nConnection: close\r\n'
+
+test_routes() {
+	local head
+
+	tap_is "$(talk "GET /hello HTTP/1.1\r\n$C\r\n" | tail -n 1)" \
+		'Hello, world!' "$io: GET /hello"
+	tap_like "$(talk "GET / HTTP/1.1\r\n$C\r\n" | tr -d '\r')" \
+		$'^HTTP/1.1 200 OK\n.*Date: ...,.*GMT\n.*Content-Length: 13\n' \
+		"$io: GET / and its head"
+	head=$(talk "HEAD /hello HTTP/1.1\r\n$C\r\n" | tr -d '\r')
+	tap_like "$head" $'Content-Length: 13$' "$io: HEAD has no body"
+	tap_is "$(talk "GET /bytes?n=100000 HTTP/1.0\r\n\r\n" |
+		sed '1,/^\r$/d' | wc -c)" 100000 "$io: /bytes, streamed"
+	tap_is "$(talk "GET http://x:80/bytes?n=7 HTTP/1.1\r\n$C\r\n" |
+		tail -c 7)" "!\"#\$%&'" "$io: absolute target"
+	tap_is "$(status_of "OPTIONS * HTTP/1.1\r\n$C\r\n")" '200 close' \
+		"$io: OPTIONS *"
+	tap_is "$(status_of "GET /nothing HTTP/1.1\r\n$C\r\n")" '404 close' \
+		"$io: 404"
+	tap_like "$(talk "DELETE /hello HTTP/1.1\r\n$C\r\n")" \
+		'^HTTP/1.1 405 .*Allow: GET, HEAD' "$io: 405 and what is allowed"
+	tap_like "$(talk "GET /stats HTTP/1.1\r\n$C\r\n" | tail -n 1)" \
+		"^\{\"requests\":[0-9]+,.*\"io\":\"$io\",\"io_reason\":\".*\"\}$" \
+		"$io: /stats"
+}
+
+test_bodies() {
+	local size
+
+	if ! command -v curl >/dev/null; then
+		for size in 0 1 9000 1048576; do
+			tap_skip "no curl" "$io: /echo of $size bytes"
+			tap_skip "no curl" "$io: /echo of $size bytes in chunks"
+		done
+		tap_skip "no curl" "$io: 100 Continue"
+		return
+	fi
+	for size in 0 1 9000 1048576; do
+		head -c $size /dev/urandom >"$tmp/body"
+		get --data-binary "@$tmp/body" "$url/echo" >"$tmp/back"
+		cmp -s "$tmp/body" "$tmp/back"
+		tap_result $? "$io: /echo of $size bytes"
+		get -H 'Transfer-Encoding: chunked' --data-binary "@$tmp/body" \
+			"$url/echo" >"$tmp/back"
+		cmp -s "$tmp/body" "$tmp/back"
+		tap_result $? "$io: /echo of $size bytes in chunks"
+	done
+	# curl would wait for a second before it sends the body unasked.
+	tap_like "$(get -v -H 'Expect: 100-continue' -d abc "$url/echo")" \
+		'HTTP/1.1 100 Continue' "$io: 100 Continue"
+}
+
+# refused WHAT STATUS REQUEST
+refused() {
+	tap_is "$(status_of "$3")" "$2 close" "$io: $2 $1"
+}
+
+test_bad_requests() {
+	refused "not HTTP" 400 'hello?\r\n\r\n'
+	refused "TLS" 400 '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03'
+	refused "no Host" 400 'GET / HTTP/1.1\r\n\r\n'
+	refused "two Hosts" 400 "GET / HTTP/1.1\r\n$H$H\r\n"
+	refused "a bad Host" 400 'GET / HTTP/1.1\r\nHost: a b\r\n\r\n'
+	refused "a blank before the colon" 400 'GET / HTTP/1.1\r\nHost : x\r\n\r\n'
+	refused "a folded line" 400 "GET / HTTP/1.1\r\n${H}X: a\r\n b\r\n\r\n"
+	refused "a fragment" 400 "GET /#a HTTP/1.1\r\n$H\r\n"
+	refused "a relative target" 400 "GET hello HTTP/1.1\r\n$H\r\n"
+	refused "two lengths" 400 "POST /echo HTTP/1.1\r\n${H}Content-Length: 1\r\nContent-Length: 2\r\n\r\na"
+	refused "a length and chunks" 400 "POST /echo HTTP/1.1\r\n${H}Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+	refused "a length of -1" 400 "POST /echo HTTP/1.1\r\n${H}Content-Length: -1\r\n\r\n"
+	refused "a chunk of no size" 400 "POST /echo HTTP/1.1\r\n${H}Transfer-Encoding: chunked\r\n\r\nxyz\r\n"
+	refused "chunks in HTTP/1.0" 400 'POST /echo HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'
+	refused "a length that is too large" 413 "POST /echo HTTP/1.1\r\n${H}Content-Length: 1048577\r\n\r\n"
+	refused "chunks that are too large" 413 "POST /echo HTTP/1.1\r\n${H}Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n100000\r\n"
+	refused "a long target" 414 "GET /$(repeat x 9000) HTTP/1.1\r\n$H\r\n"
+	refused "long fields" 431 "GET / HTTP/1.1\r\n${H}X: $(repeat x 9000)\r\n\r\n"
+	refused "another expectation" 417 "POST /echo HTTP/1.1\r\n${H}Expect: a miracle\r\n\r\n"
+	refused "an unknown method" 501 "FETCH / HTTP/1.1\r\n$H\r\n"
+	refused "CONNECT" 501 "CONNECT x:80 HTTP/1.1\r\n$H\r\n"
+	refused "a coding we do not have" 501 "POST /echo HTTP/1.1\r\n${H}Transfer-Encoding: gzip, chunked\r\n\r\n"
+	refused "HTTP/2" 505 'GET / HTTP/2.0\r\nHost: x\r\n\r\n'
+	refused "HTTP/0.9" 505 'GET /\r\n'
+	tap_is "$(status_of "GET /sleep?ms=1x HTTP/1.1\r\n$C\r\n")" '400 close' \
+		"$io: 400 no number"
+	tap_is "$(status_of "GET /sleep?ms=60001 HTTP/1.1\r\n$C\r\n")" '400 close' \
+		"$io: 400 a number that is too large"
+}
+
+# The statuses of the answers that come in; one may begin in the middle of a line.
+statuses() { grep -ao 'HTTP/1.1 [0-9]*' | sed 's/.* //' | tr '\n' ' '; }
+
+test_connections() {
+	local g="GET /bytes?n=" i all= want=
+
+	for ((i = 1; i <= 40; i++)); do
+		all+="$g$i HTTP/1.1\r\n$H\r\n"
+		want+="$i "
+	done
+	tap_is "$(talk "${all}GET / HTTP/1.1\r\n$C\r\n" | tr -d '\r' |
+		sed -n 's/^Content-Length: //p' | tr '\n' ' ')" "${want}13 " \
+		"$io: 41 requests at once are answered in order"
+	tap_is "$(talk "\r\n\r\nGET / HTTP/1.1\r\n$H\r\n\r\nGET / HTTP/1.1\r\n$C\r\n" |
+		statuses)" '200 200 ' "$io: empty lines between requests"
+	tap_is "$(talk "GET / HTTP/1.1\r\n$C\r\nGET / HTTP/1.1\r\n$C\r\n" |
+		statuses)" '200 ' "$io: Connection: close closes"
+	tap_is "$(talk "GET / HTTP/1.0\r\n\r\nGET / HTTP/1.0\r\n\r\n" |
+		statuses)" '200 ' "$io: HTTP/1.0 closes"
+	tap_is "$(talk "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET / HTTP/1.0\r\n\r\n" |
+		statuses)" '200 200 ' \
+		"$io: HTTP/1.0 with keep-alive does not"
+	tap_is "$(talk "GET /nothing HTTP/1.1\r\n$H\r\nPOST /echo HTTP/1.1\r\n${H}Content-Length: 2\r\n\r\nokGET / HTTP/1.1\r\n$C\r\n" |
+		statuses)" '404 200 200 ' "$io: after a 404 and after a body it goes on"
+	if command -v nc >/dev/null && nc -h 2>&1 | grep -q -e '-N'; then
+		tap_is "$(printf '%b' "GET / HTTP/1.1\r\n$H\r\nGET /sleep?ms=50 HTTP/1.1\r\n$H\r\n" |
+			timeout $((3 * slow)) nc -N 127.0.0.1 "$port" | statuses)" '200 200 ' \
+			"$io: what was asked before a half-close is answered"
+	else
+		tap_skip "no nc with -N" \
+			"$io: what was asked before a half-close is answered"
+	fi
+}
+
+# drip TEXT: a byte every 50 ms, until the server has had enough; prints its answer
+drip() {
+	local i
+
+	exec 8<>"/dev/tcp/127.0.0.1/$port"
+	for ((i = 0; i < ${#1} && i < 200; i++)); do
+		printf '%s' "${1:i:1}" >&8 || break
+		IFS= read -r -t 0.05 -u 8 line && break
+	done 2>/dev/null
+	printf '%s' "$line"
+	exec 8>&-
+}
+
+test_slow_clients() {
+	local t fd head
+
+	start_server --header-timeout 400ms -t 600ms
+	t=$(now_ms)
+	drip "GET /hello HTTP/1.1 $(repeat x 300)" >"$tmp/slow1" &
+	pids+=($!)
+	drip "$(repeat x 300)" >"$tmp/slow2" &
+	pids+=($!)
+	tap_like "$(talk "GET / HTTP/1.1\r\n$C\r\n" | head -n 1)" \
+		'^HTTP/1.1 200' "$io: others are served beside slow ones"
+	wait "${pids[1]}" "${pids[2]}"
+	pids=("$pid")
+	t=$(($(now_ms) - t))
+	tap_like "$(cat "$tmp/slow1")" '^HTTP/1.1 408' \
+		"$io: 408 for a byte at a time"
+	[ $t -ge 400 ] && [ $t -lt $((2500 * slow)) ]
+	tap_result $? "$io: ... at the header timeout" "after $t ms"
+	exec {fd}<>"/dev/tcp/127.0.0.1/$port"
+	head="POST /echo HTTP/1.1\r\n${H}Content-Length: 1000\r\n\r\nabc"
+	printf '%b' "$head" >&"$fd"
+	IFS= read -r -t $((3 * slow)) -u "$fd" line
+	tap_like "$line" '^HTTP/1.1 408' "$io: 408 for a body that stays out"
+	exec {fd}>&-
+	t=$(now_ms)
+	tap_is "$(talk '')" '' "$io: an idle connection is closed without a word"
+	t=$(($(now_ms) - t))
+	[ $t -ge 600 ] && [ $t -lt $((2500 * slow)) ]
+	tap_result $? "$io: ... at the timeout" "after $t ms"
+	stop_server
+	tap_is "$status" 0 "$io: and the server ends"
+}
+
+# How many of the descriptors $@ have an answer; takes it off those that do.
+answered() {
+	local fd n=0
+
+	for fd; do
+		IFS= read -r -t 0.1 -u "$fd" line && n=$((n + 1))
+	done
+	echo $n
+}
+
+limit_descriptors() {
+	ulimit -n 32
+	exec "$@"
+}
+
+test_few_descriptors() {
+	local fds=() fd i n more
+
+	limit=limit_descriptors start_server
+	for ((i = 0; i < 50; i++)); do
+		exec {fd}<>"/dev/tcp/127.0.0.1/$port"
+		printf 'GET / HTTP/1.1\r\nHost: x\r\n\r\n' >&"$fd"
+		fds+=("$fd")
+	done
+	n=$(answered "${fds[@]}")
+	[ "$n" -ge 10 ] && [ "$n" -lt 32 ]
+	tap_result $? "$io: without descriptors some wait, the others are served" \
+		"$n of 50 were answered"
+	for fd in "${fds[@]:0:40}"; do
+		exec {fd}>&-
+	done
+	sleep 0.3
+	more=$(answered "${fds[@]:40}")
+	tap_is "$more" 10 "$io: ... and are served when there are some again"
+	for fd in "${fds[@]:40}"; do
+		exec {fd}>&-
+	done
+	stop_server
+	tap_is "$status $(number "$(last_stats)" open)" '0 0' "$io: ... and it ends"
+}
+
+test_limit() {
+	local a b fd
+
+	start_server -c 1
+	exec {a}<>"/dev/tcp/127.0.0.1/$port" {b}<>"/dev/tcp/127.0.0.1/$port"
+	for fd in "$a" "$b"; do
+		printf 'GET / HTTP/1.1\r\nHost: x\r\n\r\n' >&"$fd"
+	done
+	tap_is "$(answered "$a" "$b")" 1 "$io: of -c 1 connections one is served"
+	exec {a}>&-
+	tap_is "$(sleep 0.1; answered "$b")" 1 "$io: ... then the other one"
+	exec {b}>&-
+	stop_server
+	tap_is "$status $(number "$(last_stats)" open_max)" '0 1' \
+		"$io: ... and never were two open"
+}
+
+test_end_under_load() {
+	local fd i
+
+	start_server
+	for ((i = 0; i < 4; i++)); do
+		(while talk "GET /bytes?n=50000 HTTP/1.1\r\n$C\r\n"; do :; done) \
+			>/dev/null 2>&1 &
+		pids+=($!)
+	done
+	if command -v ab >/dev/null; then
+		ab -q -k -c 20 -n 10000000 "$url/hello" >/dev/null 2>&1 &
+		pids+=($!)
+	fi
+	exec {fd}<>"/dev/tcp/127.0.0.1/$port"
+	sleep 0.5
+	kill -USR1 "$pid"
+	sleep 0.2
+	tap_like "$(cat "$tmp/stdout")" '^\{"requests":[0-9]+,.*\}$' \
+		"$io: SIGUSR1 prints statistics"
+	kill -TERM "$pid"
+	wait "$pid"
+	status=$?
+	kill "${pids[@]:1}" 2>/dev/null
+	wait "${pids[@]:1}" 2>/dev/null
+	pids=()
+	tap_is "$status" 0 "$io: SIGTERM under load: exit code 0"
+	tap_is "$(cat "$tmp/stderr")" "listening on 127.0.0.1:$port" \
+		"$io: ... and no complaints"
+	tap_like "$(last_stats)" '"open":0,.*"killed":[1-9]' \
+		"$io: ... every connection closed"
+	IFS= read -r -t 2 -u "$fd" _
+	tap_is $? 1 "$io: ... as the client sees it"
+	exec {fd}>&-
+}
+
+test_usage() {
+	local args
+
+	io=io
+	for args in '-p x' '-p 65536' '-p' '-c 0' '-b 1x' '-t 1y' '-t 0' \
+		'--header-timeout 1.0000000001' '--io aio' '--frobnicate' 'more'; do
+		"$server" $args >"$tmp/stdout" 2>"$tmp/stderr"
+		tap_is "$? $(wc -c <"$tmp/stdout") $(($(wc -c <"$tmp/stderr") > 0))" \
+			'2 0 1' "usage: $args"
+	done
+	tap_like "$("$server" --version)" '^tl-testserver .*[0-9]\.[0-9]' --version
+	tap_like "$("$server" --help)" 'header-timeout' --help
+	"$server" -a 192.0.2.1 -p 0 2>"$tmp/stderr" </dev/null
+	tap_is $? 1 "an address that is not ours"
+	"$server" -a localhost -p 0 2>"$tmp/stderr" </dev/null
+	tap_is $? 1 "an address that is none"
+}
+
+# --- all of it ----------------------------------------------------------------------
+
+backends=()
+for io in ${TL_IO:-io_uring epoll}; do
+	start_server
+	if [ -n "$port" ]; then
+		backends+=("$io")
+		stop_server
+	else
+		echo "# $io is left out: $(tail -n 1 "$tmp/stderr")"
+		wait "$pid"
+		pids=()
+	fi
+done
+[ ${#backends[@]} -gt 0 ] || tap_skip_all "no backend works here"
+
+tap_plan $((72 * ${#backends[@]} + 15))
+for io in "${backends[@]}"; do
+	start_server
+	test_routes
+	test_bodies
+	test_bad_requests
+	test_connections
+	stop_server
+	tap_is "$status $(number "$(last_stats)" open)" '0 0' "$io: all is closed"
+	test_slow_clients
+	test_few_descriptors
+	test_limit
+	test_end_under_load
+done
+test_usage
+tap_end
