@@ -138,7 +138,8 @@ int tl__chan_entry_slow(struct tl_sched *s, struct tl_task *me,
 			return r;
 	}
 	can = sending ? tl__chan_can_send(c) : tl__chan_can_recv(c);
-	if (blocking && can && (sending ? c->nreceivers : c->nsenders) &&
+	if (blocking && can &&
+	    (sending ? c->nreceivers : !c->count && c->nsenders) &&
 	    tl__chan_would_switch(c, sending ? -1 : +1)) {
 		r = tl__switch_check(s);
 		if (r)
@@ -162,7 +163,7 @@ static inline int entry(struct tl_sched *s, struct tl_chan *c, bool sending,
 	if (unlikely(c->sched != s))
 		return -EXDEV;
 	if (unlikely((s->head->flags & TL__ENTRY_FLAGS) | s->slow))
-		return tl__chan_entry_slow(s, s->head, c, sending, blocking);
+		return tl__chan_entry_slow(s, tl__me(s), c, sending, blocking);
 	return 0;
 }
 
@@ -358,7 +359,7 @@ static int send_error(struct tl_chan *chan, struct tl_error *error,
 	if (!error)
 		return -EINVAL;
 	if (chan->sched == tl__sched_self)
-		tl__error_set_origin(error, tl__task_label(chan->sched->head));
+		tl__error_set_origin(error, tl__task_label(tl__me(chan->sched)));
 	return do_send(chan, "" /* no value */, error, deadline_ns);
 }
 

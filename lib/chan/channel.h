@@ -195,7 +195,7 @@ static inline int tl__chan_report(struct tl_task *me, struct tl_error *error)
 	if (likely(!error))
 		return 0;
 	code = -tl_error_code(error);
-	tl__caught_set(me, error);
+	tl__caught_set(tl__me(me->sched), error);
 	return code;
 }
 

@@ -43,18 +43,20 @@ int tl_defer(void (*fn)(void *arg), void *arg)
 {
 	struct tl_sched *s = tl__sched();
 	struct tl__defer *defer;
+	struct tl_task *me;
 
 	if (!s)
 		return tl__sched_error();
-	if (!fn || (s->head->flags & TL__MAIN))
+	me = tl__me(s);
+	if (!fn || (me->flags & TL__MAIN))
 		return -EINVAL;
 	defer = tl__malloc(sizeof(*defer));
 	if (!defer)
 		return -ENOMEM;
 	defer->fn = fn;
 	defer->arg = arg;
-	defer->older = s->head->defers;
-	s->head->defers = defer;
+	defer->older = me->defers;
+	me->defers = defer;
 	return 0;
 }
 
@@ -65,7 +67,7 @@ int tl_undefer(void (*fn)(void *arg), void *arg)
 
 	if (!s)
 		return -ENOENT;
-	for (link = &s->head->defers; (defer = *link); link = &defer->older)
+	for (link = &tl__me(s)->defers; (defer = *link); link = &defer->older)
 		if (defer->fn == fn && defer->arg == arg) {
 			*link = defer->older;
 			tl__free(defer);
@@ -192,15 +194,14 @@ static void end(struct tl_sched *s, struct tl_task *me)
 			next = s->head;
 		}
 		s->alive++;
+		me->state = TL__RUNNABLE;
 	} else {
 		tl__ring_remove(s, me);
 		s->head = next;
 	}
-	if (unlikely(s->slow & TL__SLOW_CALLBACK)) {
-		s->slow |= TL__SLOW_IN_CALLBACK;
-		s->schedule_fn(me, next, s->schedule_arg);
-		s->slow &= ~TL__SLOW_IN_CALLBACK;
-	}
+	/* Still in the state of one that runs: so nobody can take its stack. */
+	if (unlikely(s->slow & TL__SLOW_CALLBACK))
+		tl__schedule_callback(s, me, next, false);
 	tl__task_buried(s, me);
 	tl__annotate_leave(&me->annotation, &next->annotation, true);
 	tl__switch_final(next);
@@ -231,6 +232,8 @@ static struct tl_task *ending(const char *call)
 
 	if (!me || (me->flags & TL__MAIN))
 		tl__fatal("%s() on the main tasklet", call);
+	if (s->slow & TL__SLOW_IN_CALLBACK)
+		tl__fatal("%s() in a callback", call);
 	if (me->flags & TL__IN_END)
 		tl__fatal("%s() in a deferred handler of %s", call,
 			  tl__task_label(me));

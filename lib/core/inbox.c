@@ -2,61 +2,97 @@
 /*
  * Messages from other threads; see inbox.h.
  *
- * No wake-up is lost: the sleeper sets `asleep` and then looks at the queue; the
- * producer links its message and then looks at `asleep`. All four accesses are
- * sequentially consistent, so at least one of the two sees the other.
+ * No wake-up is lost: the last link and the bit that says "asleep" share one
+ * word.
+ * A sleeper sets the bit only if nothing is queued; a push that comes before
+ * makes that fail, and one that comes after finds the bit, and wakes.
+ *
+ * Nothing here touches a scheduler that has ended, although a push comes from
+ * another thread and the consumer may end as soon as it has the message:
+ *
+ *  - A push that does not have to wake touches the scheduler no more once its
+ *    message is linked, and before that the message can't be taken: whoever
+ *    sent it is still owed it (inbox->awaited), so the scheduler is there.
+ *  - A push that has to wake does so after linking. The consumer may be up
+ *    already, because its deadline came or the kernel had something for it, and
+ *    may have taken the message. But it finds that the bit was taken away from
+ *    it and counts that; before it ends, it waits until as many producers have
+ *    said, as their last access, that they are done.
  */
 #include "core/inbox.h"
+
+#include <sched.h>
+#include <time.h>
 
 #include "core/task.h"
 #include "os/futex.h"
 
 void tl__inbox_init(struct tl__inbox *inbox)
 {
+	/* relaxed, all: no other thread knows the scheduler */
 	atomic_store_explicit(&inbox->stub.next, NULL, memory_order_relaxed);
-	atomic_store_explicit(&inbox->tail, &inbox->stub, memory_order_relaxed);
+	atomic_store_explicit(&inbox->tail, (uintptr_t)&inbox->stub,
+			      memory_order_relaxed);
 	atomic_store_explicit(&inbox->asleep, 0, memory_order_relaxed);
+	atomic_store_explicit(&inbox->ops, NULL, memory_order_relaxed);
+	atomic_store_explicit(&inbox->reactor, NULL, memory_order_relaxed);
+	atomic_store_explicit(&inbox->released, 0, memory_order_relaxed);
 	inbox->head = &inbox->stub;
+	inbox->claimed = 0;
+	inbox->awaited = 0;
 }
 
-static void link_message(struct tl__inbox *inbox, struct tl__message *message)
+/* Returns whether the consumer sleeps, and it is our turn to wake it. */
+static bool link_message(struct tl__inbox *inbox, struct tl__message *message)
 {
 	struct tl__message *prev;
+	uintptr_t tail;
 
 	/* relaxed: nobody sees the message before the exchange below */
 	atomic_store_explicit(&message->next, NULL, memory_order_relaxed);
 	/*
-	 * seq_cst: orders this push against the look at `asleep` in
-	 * tl__inbox_push(); release part pairs with the next producer's acquire,
-	 * which will write to our `next`.
+	 * release: pairs with the next producer's acquire here, which will
+	 * write to our `next`, and with pop():tail; acquire: with the producer
+	 * before us, and with tl__inbox_sleep(): what it sleeps in.
 	 */
-	prev = atomic_exchange_explicit(&inbox->tail, message,
-					memory_order_seq_cst);
-	/* pairs with pop():acquire, publishes what the message holds */
+	tail = atomic_exchange_explicit(&inbox->tail, (uintptr_t)message,
+					memory_order_acq_rel);
+	prev = (struct tl__message *)(tail & ~TL__INBOX_ASLEEP);
+	/* pairs with pop():next, publishes what the message holds */
 	atomic_store_explicit(&prev->next, message, memory_order_release);
+	return tail & TL__INBOX_ASLEEP;
+}
+
+static void wake(struct tl__inbox *inbox)
+{
+	/*
+	 * acquire: pairs with tl__inbox_sleep(); the reactor is there if its
+	 * operations are. Both come to stay, so that it does no harm to find
+	 * those of a later sleep: it is woken for nothing.
+	 */
+	const struct tl__reactor_ops *ops =
+		atomic_load_explicit(&inbox->ops, memory_order_acquire);
+
+	if (ops) {
+		/* relaxed: ordered by the load above */
+		ops->wake(atomic_load_explicit(&inbox->reactor,
+					       memory_order_relaxed));
+	} else {
+		/* relaxed: the system call orders it before the wake-up */
+		atomic_store_explicit(&inbox->asleep, 0, memory_order_relaxed);
+		tl__futex_wake(&inbox->asleep, 1);
+	}
+	/*
+	 * release: pairs with tl__inbox_settle(); all that we did with the
+	 * scheduler is done. It may be gone when this returns.
+	 */
+	atomic_fetch_add_explicit(&inbox->released, 1, memory_order_release);
 }
 
 void tl__inbox_push(struct tl_sched *s, struct tl__message *message)
 {
-	struct tl__inbox *inbox = &s->inbox;
-	const struct tl__reactor_ops *ops = s->reactor_ops;
-	void *reactor = s->reactor;
-
-	link_message(inbox, message);
-	/*
-	 * From here on the scheduler may have taken the message and be gone, if
-	 * it was awake. It is not gone while it says that it sleeps: only we
-	 * will wake it then.
-	 *
-	 * seq_cst: the load half of the Dekker pair with tl__inbox_sleep().
-	 */
-	if (atomic_load_explicit(&inbox->asleep, memory_order_seq_cst) &&
-	    atomic_exchange_explicit(&inbox->asleep, 0, memory_order_seq_cst)) {
-		if (ops)
-			ops->wake(reactor);
-		else
-			tl__futex_wake(&inbox->asleep, 1);
-	}
+	if (link_message(&s->inbox, message))
+		wake(&s->inbox);
 }
 
 /* NULL: empty, or a producer is between its two steps. */
@@ -78,7 +114,8 @@ static struct tl__message *pop(struct tl__inbox *inbox)
 		return head;
 	}
 	/* acquire: pairs with the exchange of the producer that came last */
-	if (atomic_load_explicit(&inbox->tail, memory_order_acquire) != head)
+	if (atomic_load_explicit(&inbox->tail, memory_order_acquire) !=
+	    (uintptr_t)head)
 		return NULL;
 	/* The last message: put the stub behind it so that it can be taken. */
 	link_message(inbox, &inbox->stub);
@@ -87,14 +124,6 @@ static struct tl__message *pop(struct tl__inbox *inbox)
 		return NULL;
 	inbox->head = next;
 	return head;
-}
-
-static bool is_empty(struct tl__inbox *inbox)
-{
-	/* seq_cst: the look at the queue in the Dekker pair */
-	return inbox->head == &inbox->stub &&
-	       atomic_load_explicit(&inbox->tail, memory_order_seq_cst) ==
-		       &inbox->stub;
 }
 
 bool tl__inbox_drain(struct tl_sched *s)
@@ -109,18 +138,65 @@ bool tl__inbox_drain(struct tl_sched *s)
 	return any;
 }
 
+/* Sets the bit if nothing is queued. */
+static bool fall_asleep(struct tl__inbox *inbox)
+{
+	uintptr_t stub = (uintptr_t)&inbox->stub;
+
+	if (inbox->head == &inbox->stub &&
+	    /* release: pairs with link_message():acquire; what we sleep in */
+	    atomic_compare_exchange_strong_explicit(
+		    &inbox->tail, &stub, stub | TL__INBOX_ASLEEP,
+		    memory_order_release, memory_order_relaxed))
+		return true;
+	/*
+	 * A producer that was interrupted between its two steps needs the
+	 * processor, perhaps this one. relaxed: only a guess.
+	 */
+	if (!atomic_load_explicit(&inbox->head->next, memory_order_relaxed))
+		sched_yield();
+	return false;
+}
+
 void tl__inbox_sleep(struct tl_sched *s, uint64_t deadline_ns)
 {
 	struct tl__inbox *inbox = &s->inbox;
+	uintptr_t asleep = (uintptr_t)&inbox->stub | TL__INBOX_ASLEEP;
 
-	/* seq_cst: the store half of the Dekker pair with tl__inbox_push() */
-	atomic_store_explicit(&inbox->asleep, 1, memory_order_seq_cst);
-	if (is_empty(inbox)) {
-		if (s->reactor_ops)
-			s->reactor_ops->wait(s->reactor, deadline_ns);
-		else
-			tl__futex_wait(&inbox->asleep, 1, deadline_ns);
-	}
-	/* relaxed: a producer that still sees 1 wakes a thread that is awake */
-	atomic_store_explicit(&inbox->asleep, 0, memory_order_relaxed);
+	/* relaxed: published by the next store and by the bit */
+	atomic_store_explicit(&inbox->reactor, s->reactor,
+			      memory_order_relaxed);
+	/* release: pairs with wake(), which may belong to an earlier sleep */
+	atomic_store_explicit(&inbox->ops, s->reactor_ops,
+			      memory_order_release);
+	/* relaxed: published by the bit */
+	atomic_store_explicit(&inbox->asleep, 1, memory_order_relaxed);
+	if (!fall_asleep(inbox))
+		return;
+	if (s->reactor_ops)
+		s->reactor_ops->wait(s->reactor, deadline_ns);
+	else
+		tl__futex_wait(&inbox->asleep, 1, deadline_ns);
+	/* relaxed: what a producer has to say is in its message */
+	if (!atomic_compare_exchange_strong_explicit(
+		    &inbox->tail, &asleep, (uintptr_t)&inbox->stub,
+		    memory_order_relaxed, memory_order_relaxed))
+		inbox->claimed++;
+}
+
+void tl__inbox_settle(struct tl_sched *s)
+{
+	static const struct timespec pause = { .tv_nsec = 50000 };
+	struct tl__inbox *inbox = &s->inbox;
+
+	while (inbox->awaited)
+		if (!tl__inbox_drain(s))
+			tl__inbox_sleep(s, TL_FOREVER);
+	/*
+	 * acquire: pairs with wake():release. These producers are on their way
+	 * out; to sleep lets them go on even if they have a lower priority.
+	 */
+	while (atomic_load_explicit(&inbox->released, memory_order_acquire) !=
+	       inbox->claimed)
+		nanosleep(&pause, NULL);
 }

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
  * How other threads reach a scheduler: a queue of messages with many producers
- * and one consumer, and the word that says whether the consumer sleeps.
+ * and one consumer, whose last link also says whether the consumer sleeps.
  *
  * The queue is Dmitry Vyukov's intrusive MPSC queue: a push is one exchange and
  * one store and never waits for anybody.
+ *
+ * Invariant: a scheduler's memory outlives every access of a producer to it.
+ * inbox.c says why.
  */
 #ifndef TL_CORE_INBOX_H
 #define TL_CORE_INBOX_H
@@ -21,16 +24,34 @@ struct tl__message {
 	void (*deliver)(struct tl_sched *s, struct tl__message *message);
 };
 
+/* In `tail`: the consumer sleeps, or is about to. Only ever with the stub. */
+#define TL__INBOX_ASLEEP ((uintptr_t)1)
+
+struct tl__reactor_ops;
+
 struct tl__inbox {
-	_Atomic(struct tl__message *) tail;	/* producers */
-	struct tl__message *head;		/* the consumer */
+	/*
+	 * The address of the last message, and TL__INBOX_ASLEEP: the producer
+	 * whose exchange takes that bit away is the one that has to wake.
+	 */
+	_Atomic(uintptr_t) tail;
+	struct tl__message *head;		/* the consumer's */
 	struct tl__message stub;
 	/*
-	 * 1 while the thread sleeps or is about to. Set by the consumer before
-	 * its last look at the queue, cleared by it when it is awake, or by the
-	 * producer that wakes it (so that only one does).
+	 * What the consumer sleeps in, set before it sleeps. Without a reactor
+	 * it sleeps on the word, while that is 1.
 	 */
+	_Atomic(const struct tl__reactor_ops *) ops;
+	_Atomic(void *) reactor;
 	_Atomic uint32_t asleep;
+	/*
+	 * Sleeps that a producer has ended (the consumer's count), and how many
+	 * of these producers have let go of the scheduler since.
+	 */
+	uint32_t claimed;
+	_Atomic uint32_t released;
+	/* Messages that are sure to come: the consumer's count. */
+	unsigned int awaited;
 };
 
 void tl__inbox_init(struct tl__inbox *inbox);
@@ -43,5 +64,11 @@ bool tl__inbox_drain(struct tl_sched *s);
 
 /* The scheduler's thread. Sleeps until woken or @deadline_ns. */
 void tl__inbox_sleep(struct tl_sched *s, uint64_t deadline_ns);
+
+/*
+ * The scheduler's thread, before its end. Delivers the messages that are
+ * awaited, and waits until no producer will touch the scheduler any more.
+ */
+void tl__inbox_settle(struct tl_sched *s);
 
 #endif

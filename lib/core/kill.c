@@ -84,7 +84,7 @@ struct tl_error *tl_catch(void)
 
 	if (!s)
 		return NULL;
-	me = s->head;
+	me = tl__me(s);
 	if ((me->flags & (TL__RAISED | TL__SHIELDED)) == TL__RAISED) {
 		me->flags &= ~TL__RAISED;
 		error = me->thrown;
@@ -102,15 +102,17 @@ struct tl_error *tl_catch(void)
 bool tl_shield(bool on)
 {
 	struct tl_sched *s = tl__sched();
+	struct tl_task *me;
 	bool was;
 
 	if (!s)
 		return false;
-	was = s->head->flags & TL__SHIELDED;
+	me = tl__me(s);
+	was = me->flags & TL__SHIELDED;
 	if (on)
-		s->head->flags |= TL__SHIELDED;
+		me->flags |= TL__SHIELDED;
 	else
-		s->head->flags &= ~TL__SHIELDED;
+		me->flags &= ~TL__SHIELDED;
 	return was;
 }
 
@@ -174,8 +176,8 @@ static int throw_into(struct tl_task *t, struct tl_error *error, bool later)
 		return error == &tl__error_killed ? 0 : -ESRCH;
 	if (t->sched != s)
 		return -EXDEV;
-	me = s->head;
-	if (t == me) {
+	me = tl__me(s);
+	if (t == me && me->state == TL__RUNNABLE) {
 		tl_error_free(raise_in(me, error));
 		return (me->flags & TL__SHIELDED) ? 0 : tl__raise(me);
 	}
@@ -187,6 +189,8 @@ static int throw_into(struct tl_task *t, struct tl_error *error, bool later)
 			return r;
 	}
 	if (!(t->flags & (TL__STARTED | TL__MAIN))) {
+		if (t == s->entering)
+			return -EPERM;	/* the switch to it is under way */
 		end_unstarted(s, t, error);
 		return 0;
 	}
@@ -213,7 +217,8 @@ static int throw_error(struct tl_task *task, struct tl_error *error, bool later)
 	if (!error)
 		return -EINVAL;
 	if (task->sched == tl__sched_self)
-		tl__error_set_origin(error, tl__task_label(tl__sched_self->head));
+		tl__error_set_origin(error,
+				     tl__task_label(tl__me(tl__sched_self)));
 	return throw_into(task, error, later);
 }
 

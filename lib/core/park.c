@@ -18,20 +18,29 @@
 /* Switches between looks at the clock, where a timer is pending: it costs 24 ns. */
 #define SWITCHES_PER_CLOCK 32
 
+void tl__schedule_callback(struct tl_sched *s, struct tl_task *from,
+			   struct tl_task *to, bool linked)
+{
+	/*
+	 * It shall find all as it was before the switch: @from is current, and
+	 * what it makes runnable comes before @from in the ring, or last.
+	 */
+	if (linked)
+		s->head = from;
+	s->leaving = from;
+	s->entering = to;
+	s->slow |= TL__SLOW_IN_CALLBACK;
+	s->schedule_fn(from, to, s->schedule_arg);
+	s->slow &= ~TL__SLOW_IN_CALLBACK;
+	s->leaving = s->entering = NULL;
+	s->head = to;
+}
+
 int tl__switch_slow(struct tl_sched *s, struct tl_task *from,
 		    struct tl_task *to)
 {
-	if ((s->slow & TL__SLOW_CALLBACK) && from != to) {
-		unsigned int was = s->slow & TL__SLOW_IN_CALLBACK;
-		struct tl_task *head = s->head;
-
-		/* The callback runs in @from, and shall find it current. */
-		s->head = from;
-		s->slow |= TL__SLOW_IN_CALLBACK;
-		s->schedule_fn(from, to, s->schedule_arg);
-		s->slow = (s->slow & ~TL__SLOW_IN_CALLBACK) | was;
-		s->head = head;
-	}
+	if ((s->slow & TL__SLOW_CALLBACK) && from != to)
+		tl__schedule_callback(s, from, to, from->state == TL__RUNNABLE);
 	if (from->flags & TL__FPENV) {
 		tl__fpenv_save(&from->fpenv);
 		tl__fpenv_load(&s->fpenv);

@@ -24,6 +24,13 @@
 int tl__switch_slow(struct tl_sched *s, struct tl_task *from,
 		    struct tl_task *to);
 int tl__park_slow(struct tl_sched *s, struct tl_task *me);
+
+/*
+ * Tells the schedule callback that @from is left for @to, the head. @linked:
+ * @from is in the ring still.
+ */
+void tl__schedule_callback(struct tl_sched *s, struct tl_task *from,
+			   struct tl_task *to, bool linked);
 int tl__block_check_slow(struct tl_sched *s, struct tl_task *me, bool block);
 
 /*

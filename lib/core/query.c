@@ -37,7 +37,7 @@ bool tl_task_is_main(const struct tl_task *task)
 
 bool tl_task_is_current(const struct tl_task *task)
 {
-	return task->sched && task->sched->head == task;
+	return task->sched && tl__me(task->sched) == task;
 }
 
 /* Neighbours in a channel's queue are the channel's business: see channel.c. */

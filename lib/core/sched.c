@@ -186,7 +186,7 @@ int tl_sched_end(void)
 
 	if (!s)
 		return 0;
-	if (s->head != s->main || s->runs)
+	if (s->head != s->main)
 		return -EINVAL;
 	if (s->slow & TL__SLOW_IN_CALLBACK)
 		return -EPERM;
@@ -198,6 +198,7 @@ int tl_sched_end(void)
 	if (left)
 		return (int)left;
 
+	tl__inbox_settle(s);
 	if (s->reactor_ops)
 		s->reactor_ops->destroy(s->reactor);
 	tl__heap_fini(&s->timers);

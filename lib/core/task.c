@@ -257,7 +257,7 @@ static int bind_check(const struct tl_task *t)
 {
 	if (!tl__is_ours(t))
 		return -EXDEV;
-	if ((t->flags & TL__MAIN) || t == t->sched->head)
+	if ((t->flags & TL__MAIN) || t == tl__me(t->sched))
 		return -EINVAL;
 	if (t->state == TL__RUNNABLE || t->state == TL__BLOCKED)
 		return -EBUSY;
@@ -362,12 +362,14 @@ int tl_task_remove(struct tl_task *task)
 
 	if (!tl__is_ours(task))
 		return -EXDEV;
+	if (task == tl__me(s))
+		return -EINVAL;
 	if (task->state == TL__BLOCKED)
 		return -EBUSY;
-	if (task == s->head)
-		return -EINVAL;
 	if (task->state != TL__RUNNABLE)
 		return 0;
+	if (task == s->entering)
+		return -EPERM;	/* the switch to it is under way */
 	if (!task->refs)
 		return tl_task_kill(task);
 	tl__ring_remove(s, task);

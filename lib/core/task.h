@@ -170,6 +170,7 @@ struct tl_sched {
 	int trap_level;
 	tl_schedule_fn *schedule_fn;
 	void *schedule_arg;
+	struct tl_task *leaving, *entering; /* of its switch, while it runs */
 	tl_channel_fn *channel_fn;
 	void *channel_arg;
 	tl_error_fn *error_fn;
@@ -202,6 +203,15 @@ static inline struct tl_sched *tl__sched(void)
 	struct tl_sched *s = tl__sched_self;
 
 	return likely(s) ? s : tl__sched_create();
+}
+
+/*
+ * The tasklet whose code runs. That is the head, except in a schedule callback:
+ * it runs in the tasklet that is left, which may be out of the ring already.
+ */
+static inline struct tl_task *tl__me(const struct tl_sched *s)
+{
+	return unlikely(s->leaving) ? s->leaving : s->head;
 }
 
 /*

@@ -23,7 +23,7 @@ struct tl_task *tl_current(void)
 {
 	struct tl_sched *s = tl__sched();
 
-	return s ? s->head : NULL;
+	return s ? tl__me(s) : NULL;
 }
 
 struct tl_task *tl_main(void)
@@ -118,7 +118,7 @@ bool tl_fpenv_private(bool on)
 
 	if (!s)
 		return false;
-	me = s->head;
+	me = tl__me(s);
 	was = me->flags & TL__FPENV;
 	if (on == was)
 		return was;

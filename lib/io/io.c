@@ -36,12 +36,17 @@ static void in_forked_child(void)
 
 	/* Another thread may have held it; in the child there is only us. */
 	pthread_mutex_init(&choice_lock, NULL);
-	if (!s || !s->reactor)
+	tl__pool_after_fork_in_child();
+	if (!s)
 		return;
+	/* What other threads have to say, they say to the parent. */
+	tl__inbox_init(&s->inbox);
+	s->io_pending = 0;
 	io = s->reactor;
+	if (!io)
+		return;
 	s->reactor = NULL;
 	s->reactor_ops = NULL;
-	s->io_pending = 0;
 	io->forked = true;
 	io->backend->forked(io);
 }
@@ -49,9 +54,17 @@ static void in_forked_child(void)
 static void register_fork_handler(void)
 {
 	/* Failure (ENOMEM) leaves a child without IO of its own. */
-	if (pthread_atfork(NULL, NULL, in_forked_child))
+	if (pthread_atfork(tl__pool_before_fork, tl__pool_after_fork_in_parent,
+			   in_forked_child))
 		tl__log_once("IO will not work in forked children: "
 			     "no memory for a fork handler");
+}
+
+void tl__io_watch_forks(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, register_fork_handler);
 }
 
 /* The backend that the user or an earlier thread has settled on, or NULL. */
@@ -97,7 +110,6 @@ static int create(struct tl_sched *s, struct tl__io **out)
 
 int tl__io_start(struct tl_sched *s, struct tl__io **out)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct tl__io *io = NULL;
 	int r;
 
@@ -105,7 +117,7 @@ int tl__io_start(struct tl_sched *s, struct tl__io **out)
 		*out = s->reactor;
 		return 0;
 	}
-	pthread_once(&once, register_fork_handler);
+	tl__io_watch_forks();
 	pthread_mutex_lock(&choice_lock);
 	r = create(s, &io);
 	pthread_mutex_unlock(&choice_lock);

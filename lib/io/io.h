@@ -70,6 +70,7 @@ struct tl__io_op {
 	int result;
 	struct tl__list link;	/* with the others on its descriptor */
 	struct tl__list queue;	/* with those that can't begin yet */
+	struct tl__job *job;	/* while the pool has it */
 };
 
 /* A thread's IO. Each backend extends it. */
@@ -100,7 +101,9 @@ struct tl__io_backend {
 	int (*submit)(struct tl__io *io, struct tl__io_op *op);
 	/*
 	 * Gives @op up; its result shall be @result unless it completes after
-	 * all. Returns true if it is over now (and does not complete any more).
+	 * all. Returns true if it is over now: it is off s->io_pending and does
+	 * not complete any more. Returns false if it completes, perhaps before
+	 * this call returns.
 	 */
 	bool (*cancel)(struct tl__io *io, struct tl__io_op *op, int result);
 	/*
@@ -150,16 +153,42 @@ struct tl__job {
 	void (*run)(struct tl__job *job);
 	/* Runs on the scheduler's thread afterwards; may free the job. */
 	void (*done)(struct tl__job *job);
+	/* In place of that, on the pool's thread, for one that was let go. */
+	void (*discard)(struct tl__job *job);
 	struct tl_sched *sched;
 	struct tl__message message;
 	struct tl__list link;
+	unsigned int generation;	/* of the process, by forks */
 	_Atomic int state;
 };
 
-/* Queues @job, whose run and done are set. Counts in s->io_pending. */
+/*
+ * Queues @job, whose run and done are set. Counts in s->io_pending until done()
+ * is called. Returns 0 or -EAGAIN.
+ */
 int tl__pool_submit(struct tl_sched *s, struct tl__job *job);
 
-/* Takes back a job that has not begun. Its done() is not called then. */
+/*
+ * Takes back a job that has not begun. Its done() is not called then, and it is
+ * off s->io_pending. In the child of a fork, where no thread has the job, true.
+ */
 bool tl__pool_cancel(struct tl__job *job);
+
+/*
+ * Leaves a job that runs to the pool, which will call discard(); it is off
+ * s->io_pending. Returns false if it has just ended: done() will be called.
+ */
+bool tl__pool_let_go(struct tl__job *job);
+
+/* For tests: for how long a thread of the pool waits for work. */
+extern _Atomic uint64_t tl__pool_idle_ns;
+
+/* The pool's part in a fork. The lock is held from one to the other. */
+void tl__pool_before_fork(void);
+void tl__pool_after_fork_in_parent(void);
+void tl__pool_after_fork_in_child(void);
+
+/* Makes sure that a forked child begins anew. */
+void tl__io_watch_forks(void);
 
 #endif

@@ -56,6 +56,7 @@ struct uring {
 	struct tl__list backlog;
 	int bell_fd;
 	bool bell_armed;
+	bool entered_just_now;		/* by a wait, and nothing ran since */
 	bool ending;
 	uint64_t bell_count;		/* the kernel writes here */
 };
@@ -377,8 +378,10 @@ static void uring_poll(void *reactor, bool idle)
 {
 	struct uring *u = reactor;
 
-	if (!idle && wants_push(u))
+	/* The scheduler polls after each wait: once more would bring little. */
+	if (!idle && !u->entered_just_now && wants_push(u))
 		push(u);
+	u->entered_just_now = false;
 	reap(u);
 }
 
@@ -408,6 +411,7 @@ static void uring_wait(void *reactor, uint64_t deadline_ns)
 	r = tl__uring_wait(&u->ring, true, deadline_ns);
 	if (!entered(r) && !reap(u))
 		tl__uring_wait(&u->ring, false, soon(deadline_ns));
+	u->entered_just_now = true;
 	reap(u);
 }
 

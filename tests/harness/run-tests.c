@@ -376,8 +376,6 @@ static void job_finish(struct job *j, bool alone)
 
 	end_leftovers(j->pid, alone, !*j->killed, &j->extra);
 	if (j->fd >= 0)
-		job_read(j);
-	if (j->fd >= 0)
 		close(j->fd);
 	j->fd = -1;
 	if (waitpid(j->pid, &status, WNOHANG) != j->pid)
@@ -569,7 +567,6 @@ static int catch_signals(void)
 
 int main(int argc, char **argv)
 {
-	struct text extra = { 0 };
 	struct job *jobs;
 	long n;
 	int fd, sfd;
@@ -593,10 +590,6 @@ int main(int argc, char **argv)
 	printf("TAP version 13\n1..%ld\n", n);
 	fflush(stdout);
 	run_all(jobs, n, sfd);
-	end_leftovers(-1, true, true, &extra);
-	if (extra.len)
-		fputs(extra.s, stdout);
-	free(extra.s);
 	for (long i = 0; i < n; i++)
 		job_free(&jobs[i]);
 	free(jobs);

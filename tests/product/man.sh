@@ -70,7 +70,7 @@ runs=$(for program in $programs; do
 done)
 
 echo "TAP version 13"
-echo "1..$(($(echo $pages | wc -w) + 6 + $(echo $programs | wc -w) +
+echo "1..$(($(echo $pages | wc -w) + 7 + $(echo $programs | wc -w) +
 	$(echo "$runs" | wc -l)))"
 
 for page in $pages; do
@@ -133,6 +133,34 @@ prototypes >"$tmp/prototypes.h"
 check "... which is that of the headers" $cc -std=c11 -Wall -Wextra -Werror \
 	-Wstrict-prototypes -I"$top/include" -x c -fsyntax-only \
 	"$tmp/prototypes.h"
+
+# Structures and types in displays, without comments and spacing, must occur in
+# the headers.
+plain() {
+	tr '\n\t' '  ' | sed -E 's|/\*[^*]*(\*[^/*][^*]*)*\*/||g; s/ +/ /g'
+}
+types() {
+	local page bad=0 found=0 headers type
+	headers=$(cat "$top"/include/tasklet/*.h | plain)
+	for page in $api_pages; do
+		while read -r type; do
+			found=$((found + 1))
+			[[ $headers == *"$type"* ]] ||
+				{ echo "$page: $type"; bad=1; }
+		done < <(awk '
+			/^(struct tl_[a-z_]* {|typedef )/ { shown = 1; text = "" }
+			shown { text = text $0 " " }
+			shown && (/^};/ || (text ~ /^typedef/ && /;$/)) {
+				print text
+				shown = 0
+			}' "$man/$page" | while read -r type; do
+				plain <<<"$type" && echo
+			done)
+	done
+	[ $found -ge 8 ] || { echo "found only $found of them"; bad=1; }
+	return $bad
+}
+check "structures and types are shown as the headers have them" types
 
 sections() {
 	local page title bad=0

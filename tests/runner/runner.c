@@ -79,6 +79,9 @@ static const struct script_case cases[] = {
 	  "0 passed, 1 failed, 0 skipped", { "\\x1b[2J\\xff", "!\033", "bad plan" } },
 	{ "no_newline", "echo 1..2; echo ok 1; printf 'not ok 2 last word'; exit 1", "", 1,
 	  "1 passed, 1 failed, 0 skipped", { "#   not ok 2 last word\n" } },
+	{ "carriage", "printf '1..1\\r\\nok 1\\r\\n'", "", 0, "1 passed, 0 failed, 0 skipped", { 0 } },
+	{ "long_line", "echo 1..1; printf 'not ok 1 %05000d\\n' 7; exit 1", "", 1,
+	  "0 passed, 1 failed, 0 skipped", { "00000...\n", "!7\n" } },
 	{ "skip_one", "echo 1..2; echo ok 1; echo 'ok 2 # SKIP no such device'", "", 0,
 	  "1 passed, 0 failed, 1 skipped", { "# 1 passed, 1 skipped\n", "#   ok 2 # SKIP no such device\n" } },
 	{ "skip_mute", "echo 1..2; echo ok 1; echo 'ok 2 # skip'", "", 0,
@@ -89,6 +92,8 @@ static const struct script_case cases[] = {
 	  "0 passed, 0 failed, 1 skipped", { "ok 1 selftests: t: skip_all # SKIP no module\n", "# nothing ran\n" } },
 	{ "skip_sh", "echo 'must be root'; exit 4", "", 1,
 	  "0 passed, 0 failed, 1 skipped", { "ok 1 selftests: t: skip_sh # SKIP must be root\n" } },
+	{ "skip_zero", "echo '1..0 # SKIP no module'; echo bye", "", 1,
+	  "0 passed, 0 failed, 1 skipped", { "ok 1 selftests: t: skip_zero # SKIP no module\n" } },
 	{ "skip_ran", "echo 1..1; echo ok 1; exit 4", "", 1,
 	  "1 passed, 1 failed, 0 skipped", { "exit status 4 (skipped) after 1 tests ran" } },
 	{ "skip_failed", "echo 1..1; echo not ok 1; exit 4", "", 1,
@@ -98,6 +103,8 @@ static const struct script_case cases[] = {
 	  "1 passed, 0 failed, 1 skipped", { "(1 todo)", "#   not ok 2 # TODO later\n" } },
 	{ "hang", "echo 1..2; echo ok 1; sleep 1000", "-t 1", 1,
 	  "1 passed, 1 failed, 0 skipped", { "timed out after 1 s after 1 of 2 tests" } },
+	{ "hang_session", "setsid sleep 1000 & echo 1..1; sleep 1000", "-t 1", 1,
+	  "0 passed, 1 failed, 0 skipped", { "timed out after 1 s", "!left running" } },
 	{ "hang_deaf", "trap '' TERM INT HUP; echo 1..1; while :; do sleep 1000; done", "-t 1", 1,
 	  "0 passed, 1 failed, 0 skipped", { "timed out after 1 s after 0 of 1 tests" } },
 	{ "hang_loud", "echo 1..1; yes", "-t 1", 1, "0 passed, 1 failed, 0 skipped", { "timed out after 1 s" } },
@@ -315,7 +322,7 @@ static void test_interrupt(void)
 	tap_ok(is_gone(left), "a test does not outlive a killed runner");
 }
 
-#define MANY_TESTS	(3 * 3 + 8)
+#define MANY_TESTS	(3 * 3 + 9)
 
 /* Several programs in one run: the sums, the order and the logs. */
 static void test_many(void)
@@ -330,6 +337,11 @@ static void test_many(void)
 	write_script("slow", "echo 1..1; sleep 0.5; echo ok 1");
 	run("%s -j 4 -o %s/logs %s/t/slow %s/t/pass 2>&1", runner, dir, dir, dir);
 	check_outcome("-j", 0, "3 passed, 0 failed, 0 skipped", order, 1);
+	/* Each waits for the other to be there. */
+	write_script("meet", "touch $0.$$; echo 1..1; for i in $(seq 100); do set -- $0.*; "
+		     "[ $# = 2 ] && echo ok 1 && exit; sleep 0.1; done");
+	run("%s -j 2 %s/t/meet %s/t/meet 2>&1", runner, dir, dir);
+	tap_ok(last_is("2 passed, 0 failed, 0 skipped"), "-j: they do run at the same time");
 	run("cat %s/logs/t/pass.log", dir);
 	tap_ok(!strcmp(got.out, "1..2\nok 1 one\nok 2 two\n"), "-o: the log is what the test said");
 
@@ -430,6 +442,7 @@ static int as_child_checks(void)
 /* The program under the name `as`: what tap.h's own cases below run. */
 static int play(const char *as)
 {
+	sigset_t set;
 	uint64_t rnd;
 
 	if (!strcmp(as, "tap_skip_all"))
@@ -457,7 +470,8 @@ static int play(const char *as)
 		tap_is((long long)tap_seed(), 7, "the seed of the environment");
 		tap_ok(tap_random(&rnd) != tap_random(&rnd), "numbers differ");
 	} else {
-		tap_ok(true, "plain");
+		sigprocmask(SIG_BLOCK, NULL, &set);
+		tap_ok(sigisemptyset(&set), "no signal is blocked");
 		tap_is(getenv("TL_WRAPPED") ? 1 : 0, 1, "under the wrapper");
 	}
 	return tap_exit();

@@ -52,10 +52,11 @@ now_ms() { date +%s%3N; }
 
 # --- clients ------------------------------------------------------------------------
 
-# talk BYTES: sends them (with printf's escapes) and prints all that comes back
+# talk BYTES: sends them (with printf's escapes) and prints all that comes back. Not
+# by bash's own hand, which would send line by line.
 talk() {
 	exec 9<>"/dev/tcp/127.0.0.1/$port" || return
-	printf '%b' "$1" >&9 2>/dev/null
+	printf '%b' "$1" | cat >&9 2>/dev/null
 	timeout $((3 * slow)) cat <&9
 	exec 9>&-
 }

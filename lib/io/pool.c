@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * The offload pool: threads of the whole process that run calls which block.
+ *
+ * A submission wakes the thread that went idle last, or starts one if none is
+ * idle, up to THREADS_MAX; so those that a load does not need get old, and end.
+ * Each looks at the queue before it goes idle. Invariant, under the lock: while
+ * jobs are queued, as many threads as there are jobs are on their way to look,
+ * or all THREADS_MAX (or as many as can be started, but one) are.
+ *
+ * A job is its submitter's until it is queued and again when it was taken back;
+ * `state` says who may end it: QUEUED (under the lock) the submitter, RUNNING
+ * whoever replaces that word first. A scheduler does not end before it has got
+ * the message of each job that it has not taken back or let go (inbox.awaited):
+ * a job that is done refers to a living one until its message is linked.
+ *
+ * Lock order: the one lock here is innermost but for what pthread_create()
+ * takes. fork() holds it, so that the child finds the queue in one piece; the
+ * child has none of the threads and drops the jobs, which are the parent's.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
+
+#include "base/alloc.h"
+#include "io/io.h"
+#include "os/clock.h"
+
+#define THREADS_MAX 64
+/* getaddrinfo() has name service modules run on it. */
+#define STACK_SIZE ((size_t)256 << 10)
+
+enum state { QUEUED, RUNNING, DONE, LET_GO };
+
+struct worker {
+	pthread_cond_t wake;
+	struct tl__list link;	/* in pool.idle, or empty */
+};
+
+static struct {
+	pthread_mutex_t lock;
+	struct tl__list queue;	/* of jobs, oldest first */
+	struct tl__list idle;	/* of workers, newest first */
+	unsigned int threads;
+	/* Not under the lock: only a forked child, alone, writes it. */
+	unsigned int generation;
+} pool = {
+	.lock = PTHREAD_MUTEX_INITIALIZER,
+	.queue = TL__LIST_INIT(pool.queue),
+	.idle = TL__LIST_INIT(pool.idle),
+};
+
+_Atomic uint64_t tl__pool_idle_ns = 10 * TL__NS_PER_SEC;
+
+/* Waits, with the lock, until there may be work. False: it was too long. */
+static bool idle(struct worker *me)
+{
+	struct timespec until;
+	int r = 0;
+
+	/* relaxed: a setting */
+	until = tl__timespec(tl__now() +
+			     atomic_load_explicit(&tl__pool_idle_ns,
+						  memory_order_relaxed));
+	tl__list_add_head(&pool.idle, &me->link);
+	while (!tl__list_empty(&me->link) && r != ETIMEDOUT)
+		r = pthread_cond_timedwait(&me->wake, &pool.lock, &until);
+	if (tl__list_empty(&me->link))
+		return true;	/* whoever woke us has taken us off the list */
+	tl__list_del_init(&me->link);
+	return false;
+}
+
+/* With the lock. NULL: nothing to do for too long. */
+static struct tl__job *next_job(struct worker *me)
+{
+	struct tl__list *link;
+	struct tl__job *job;
+
+	while (!(link = tl__list_first(&pool.queue)))
+		if (!idle(me))
+			return NULL;
+	tl__list_del_init(link);
+	job = tl__container_of(link, struct tl__job, link);
+	/* relaxed: the lock orders it against tl__pool_cancel() */
+	atomic_store_explicit(&job->state, RUNNING, memory_order_relaxed);
+	return job;
+}
+
+static void run(struct tl__job *job)
+{
+	int state = RUNNING;
+
+	job->run(job);
+	/*
+	 * acquire: pairs with tl__pool_let_go(), whose caller has written to
+	 * the job before. What we have written is published by the message.
+	 */
+	if (atomic_compare_exchange_strong_explicit(&job->state, &state, DONE,
+						    memory_order_acquire,
+						    memory_order_acquire))
+		tl__inbox_push(job->sched, &job->message);
+	else
+		job->discard(job);
+}
+
+static void *worker_main(void *arg)
+{
+	struct worker me;
+	pthread_condattr_t attr;
+	struct tl__job *job;
+
+	(void)arg;
+	pthread_setname_np(pthread_self(), "tl-pool");
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&me.wake, &attr);
+	pthread_condattr_destroy(&attr);
+	tl__list_init(&me.link);
+
+	pthread_mutex_lock(&pool.lock);
+	while ((job = next_job(&me))) {
+		pthread_mutex_unlock(&pool.lock);
+		run(job);
+		pthread_mutex_lock(&pool.lock);
+	}
+	pool.threads--;
+	pthread_mutex_unlock(&pool.lock);
+	pthread_cond_destroy(&me.wake);
+	return NULL;
+}
+
+/*
+ * Signals are the program's business, and its own threads'. Those by which a
+ * thread learns of its own fault stay: a blocked one would kill the process
+ * without a word from the program's handler.
+ */
+static void block_signals(sigset_t *old)
+{
+	static const int faults[] = {
+		SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT,
+	};
+	sigset_t set;
+	size_t i;
+
+	sigfillset(&set);
+	for (i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+		sigdelset(&set, faults[i]);
+	pthread_sigmask(SIG_SETMASK, &set, old);
+}
+
+static int start_thread(void)
+{
+	pthread_attr_t attr;
+	sigset_t old;
+	pthread_t id;
+	int r;
+
+	if (tl__fault() || pthread_attr_init(&attr))
+		return EAGAIN;
+	block_signals(&old);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attr, STACK_SIZE);
+	r = pthread_create(&id, &attr, worker_main, NULL);
+	if (r == EINVAL) {
+		/* The program's thread-local variables do not fit. */
+		pthread_attr_destroy(&attr);
+		pthread_attr_init(&attr);
+		pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+		r = pthread_create(&id, &attr, worker_main, NULL);
+	}
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	pthread_attr_destroy(&attr);
+	return r;
+}
+
+/*
+ * With the lock: sees to it that a thread comes for the job that was just
+ * queued. The lock is held while one starts, which is rare, so that nobody
+ * relies on a thread that then can't be had. False: nobody will ever come.
+ */
+static bool call_worker(void)
+{
+	struct tl__list *link = tl__list_first(&pool.idle);
+	struct worker *worker;
+
+	if (link) {
+		worker = tl__container_of(link, struct worker, link);
+		tl__list_del_init(link);
+		pthread_cond_signal(&worker->wake);
+	} else if (pool.threads < THREADS_MAX && !start_thread()) {
+		pool.threads++;
+	}
+	return pool.threads;
+}
+
+static void count(struct tl__job *job)
+{
+	job->sched->io_pending++;
+	job->sched->inbox.awaited++;
+}
+
+static void count_off(struct tl__job *job)
+{
+	job->sched->io_pending--;
+	job->sched->inbox.awaited--;
+}
+
+static void deliver(struct tl_sched *s, struct tl__message *message)
+{
+	struct tl__job *job = tl__container_of(message, struct tl__job,
+					       message);
+
+	(void)s;
+	count_off(job);
+	job->done(job);
+}
+
+int tl__pool_submit(struct tl_sched *s, struct tl__job *job)
+{
+	bool taken;
+
+	tl__io_watch_forks();
+	job->sched = s;
+	job->message.deliver = deliver;
+	job->generation = pool.generation;
+	/* relaxed: published by the lock */
+	atomic_store_explicit(&job->state, QUEUED, memory_order_relaxed);
+	count(job);
+	pthread_mutex_lock(&pool.lock);
+	tl__list_add_tail(&pool.queue, &job->link);
+	taken = call_worker();
+	if (!taken)
+		tl__list_del_init(&job->link);
+	pthread_mutex_unlock(&pool.lock);
+	if (!taken)
+		count_off(job);
+	return taken ? 0 : -EAGAIN;
+}
+
+bool tl__pool_cancel(struct tl__job *job)
+{
+	bool queued;
+
+	if (job->generation != pool.generation)
+		return true;	/* the fork has counted it off */
+	pthread_mutex_lock(&pool.lock);
+	/* relaxed: who takes it off the queue holds the lock */
+	queued = atomic_load_explicit(&job->state, memory_order_relaxed) ==
+		 QUEUED;
+	if (queued)
+		tl__list_del_init(&job->link);
+	pthread_mutex_unlock(&pool.lock);
+	if (queued)
+		count_off(job);
+	return queued;
+}
+
+bool tl__pool_let_go(struct tl__job *job)
+{
+	int state = RUNNING;
+
+	/* release: pairs with run():acquire, what we have written to the job */
+	if (!atomic_compare_exchange_strong_explicit(&job->state, &state,
+						     LET_GO,
+						     memory_order_release,
+						     memory_order_relaxed))
+		return false;
+	/* Not through the job: it may be gone. */
+	tl__sched_self->io_pending--;
+	tl__sched_self->inbox.awaited--;
+	return true;
+}
+
+void tl__pool_before_fork(void)
+{
+	pthread_mutex_lock(&pool.lock);
+}
+
+void tl__pool_after_fork_in_parent(void)
+{
+	pthread_mutex_unlock(&pool.lock);
+}
+
+void tl__pool_after_fork_in_child(void)
+{
+	tl__list_init(&pool.queue);
+	tl__list_init(&pool.idle);
+	pool.threads = 0;
+	pool.generation++;
+	pthread_mutex_unlock(&pool.lock);
+}
