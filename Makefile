@@ -110,7 +110,9 @@ comma := ,
 $(O)/libtasklet.so.$(SOVERSION) $(O)/libtasklet.so: $(SO)
 	$(Q)ln -sf $(notdir $<) $@
 
-$(O)/tasklet.pc: lib/tasklet.pc.in include/tasklet/base.h Makefile
+# Depends on prefix and libdir, which may differ each time: made anew always.
+.PHONY: FORCE
+$(O)/tasklet.pc: lib/tasklet.pc.in FORCE
 	@mkdir -p $(@D)
 	$(Q)sed -e 's|@prefix@|$(prefix)|' -e 's|@libdir@|$(libdir)|' \
 		-e 's|@includedir@|$(includedir)|' -e 's|@version@|$(VERSION)|' \

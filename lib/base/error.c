@@ -29,6 +29,17 @@ struct tl_error tl__error_killed = {
 	.message = "killed",
 };
 
+struct tl_error tl__error_no_memory = {
+	.code = ENOMEM,
+	.is_static = true,
+	.message = "there was no memory for the error itself",
+};
+
+bool tl__error_is_static(const struct tl_error *error)
+{
+	return error->is_static;
+}
+
 int tl_error_new(struct tl_error **out, int code, const char *fmt, ...)
 {
 	struct tl_error *error;

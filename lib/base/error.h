@@ -13,6 +13,11 @@
  */
 extern struct tl_error tl__error_killed;
 
+/* Stands for an error that could not be made. As static as the one above. */
+extern struct tl_error tl__error_no_memory;
+
+bool tl__error_is_static(const struct tl_error *error);
+
 /*
  * A list of errors that wait to be freed: @error hides @older. Unlinking returns
  * what @error hid, NULL if nothing.

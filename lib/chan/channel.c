@@ -379,14 +379,27 @@ int tl_chan_try_send_error(struct tl_chan *chan, struct tl_error *error)
 	return send_error(chan, error, TRY);
 }
 
+/*
+ * The end of the channel is an -EPIPE that comes of nothing but the channel:
+ * nothing was pending before, nothing was thrown or sent meanwhile.
+ */
 int tl_chan_next(struct tl_chan *chan, void *value)
 {
 	struct tl_sched *s = tl__sched_self;
-	struct tl_error *caught = s ? s->head->caught : NULL;
-	int r = tl_chan_recv(chan, value);
+	struct tl_error *caught;
+	struct tl_task *me;
+	int r;
 
-	if (!r)
+	if (unlikely(chan->sched != s))
+		return -EXDEV;
+	me = tl__me(s);
+	r = tl__raise_check(me);
+	if (unlikely(r))
+		return r;
+	caught = me->caught;
+	r = tl_chan_recv(chan, value);
+	if (likely(!r))
 		return 1;
-	/* An -EPIPE that somebody sent is an error, not the end. */
-	return r == -EPIPE && s->head->caught == caught ? 0 : r;
+	return r == -EPIPE && me->caught == caught &&
+	       !(me->flags & TL__RAISED) ? 0 : r;
 }

@@ -133,7 +133,7 @@ static struct tl_error *error_of(struct tl_task *me, int code)
 		return error;
 	tl__log("%s ended with error %d, and there is no memory to report it",
 		tl__task_label(me), code);
-	return NULL;
+	return &tl__error_no_memory;
 }
 
 /* Returns @error if nobody has dealt with it, else NULL. */

@@ -45,10 +45,10 @@ static void free_stale(struct tl_task *me)
 	}
 }
 
-/* The static one is in no list: several tasklets may have it. */
+/* A static one is in no list: several tasklets may have it. */
 static void stale_push(struct tl_task *t, struct tl_error *error)
 {
-	if (!error || error == &tl__error_killed)
+	if (!error || tl__error_is_static(error))
 		return;
 	tl__error_link(error, t->stale);
 	t->stale = error;

@@ -120,7 +120,11 @@ tl__switch_final:
 	.cfi_endproc
 	.size	tl__switch_final, . - tl__switch_final
 
-/* Entered by the jumps above with the new tasklet in rsi, the stack aligned. */
+/*
+ * Entered by the jumps above with the new tasklet in rsi, the stack aligned. An
+ * unwinder takes the address to go on at for one behind a call, and looks one
+ * byte before it: so there has to be something that belongs to the entry.
+ */
 	.globl	tl__switch_entry
 	.hidden	tl__switch_entry
 	.type	tl__switch_entry, @function
@@ -128,6 +132,10 @@ tl__switch_final:
 tl__switch_entry:
 	.cfi_startproc
 	.cfi_undefined %rip
+	nop
+	.globl	tl__switch_start
+	.hidden	tl__switch_start
+tl__switch_start:
 	_CET_ENDBR
 	movq	%rsi, %rdi
 	call	tl__task_main
@@ -249,7 +257,7 @@ tl__switch_final:
 	.cfi_endproc
 	.size	tl__switch_final, . - tl__switch_final
 
-/* Entered by the jump above with the new tasklet in x1. */
+/* Entered by the jump above with the new tasklet in x1; the nop: as above. */
 	.globl	tl__switch_entry
 	.hidden	tl__switch_entry
 	.type	tl__switch_entry, %function
@@ -257,6 +265,10 @@ tl__switch_final:
 tl__switch_entry:
 	.cfi_startproc
 	.cfi_undefined x30
+	nop
+	.globl	tl__switch_start
+	.hidden	tl__switch_start
+tl__switch_start:
 	mov	x30, xzr
 	mov	x0, x1
 	bl	tl__task_main

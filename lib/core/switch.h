@@ -27,8 +27,12 @@ tl__hidden int tl__switch(struct tl_task *from, struct tl_task *to);
 /* Resumes @to; whoever calls it is gone for good. */
 tl__hidden void tl__switch_final(struct tl_task *to) __attribute__((noreturn));
 
-/* Where a new tasklet starts; calls tl__task_main(task) with an aligned stack. */
+/*
+ * Where a new tasklet starts; calls tl__task_main(task) with an aligned stack.
+ * The start is one instruction behind the entry: see switch.S.
+ */
 tl__hidden void tl__switch_entry(void);
+tl__hidden void tl__switch_start(void);
 
 /* Written in C: runs the tasklet's function and ends the tasklet. */
 tl__hidden void tl__task_main(struct tl_task *self) __attribute__((noreturn));
@@ -46,7 +50,7 @@ tl__hidden void tl__task_main(struct tl_task *self) __attribute__((noreturn));
 #endif
 
 /*
- * The stack pointer of a tasklet that will start at tl__switch_entry with its
+ * The stack pointer of a tasklet that will start at tl__switch_start with its
  * stack growing down from @top (16-byte aligned). Only the return address and
  * the frame pointer need a value: a null frame pointer ends the chain that
  * profilers follow.
@@ -56,7 +60,7 @@ static inline void *tl__switch_prepare(void *top)
 	uintptr_t *sp = (uintptr_t *)top - TL__SWITCH_WORDS;
 
 	sp[TL__SWITCH_FP] = 0;
-	sp[TL__SWITCH_PC] = (uintptr_t)tl__switch_entry;
+	sp[TL__SWITCH_PC] = (uintptr_t)tl__switch_start;
 	return sp;
 }
 

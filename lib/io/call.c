@@ -158,17 +158,16 @@ int tl_open(const char *path, int flags, mode_t mode)
 }
 
 /*
- * Closing is what a tasklet does while it is being killed, so a kill does not
- * stop it; and where it may not block at all, the plain system call must do.
+ * Closing is what a tasklet does while it is being killed, so whatever was
+ * thrown at it waits; and where it may not block at all, or no IO can be had,
+ * the plain system call must do.
  */
 int tl_close(int fd)
 {
 	struct tl__io_op op = { .code = TL__IO_CLOSE, .fd = fd };
-	bool shielded = tl_shield(true);
-	int r = tl__io_wait(&op, TL_FOREVER);
+	int r = tl__io_wait_settled(&op);
 
-	tl_shield(shielded);
-	if (r == -EPERM || r == -ENOMEM)
+	if (r == TL__IO_NOT_TAKEN)
 		r = close(fd) ? -errno : 0;
 	return r;
 }

@@ -255,22 +255,19 @@ static int try_write_pipe(struct tl__io_op *op, const struct tl__memory *m)
 	return tl__would_block(r) ? TL__TRY_OUT : r;
 }
 
-static int try_write_other(struct tl__io_op *op, const struct tl__memory *m,
-			   mode_t mode)
+/*
+ * Devices, eventfds. One that is ready takes something, but may take its time
+ * over the rest (a terminal), or over as much as this (an eventfd).
+ */
+static int try_write_other(struct tl__io_op *op, const struct tl__memory *m)
 {
 	int r = tl__result_of(pwritev2(op->fd, m->iov, m->count, op->offset,
 				       RWF_NOWAIT));
 
 	if (unsupported(r)) {
-		/*
-		 * A terminal that is ready takes something, but may take its
-		 * time over the rest.
-		 */
-		if (S_ISCHR(mode) && !is_nonblocking(op->fd))
+		if (!is_nonblocking(op->fd))
 			return op->due & TL__TRIED_READY ? TL__TRY_POOL :
 							   TL__TRY_OUT;
-		if (!is_nonblocking(op->fd) && !tl__is_ready(op->fd, POLLOUT))
-			return TL__TRY_OUT;
 		r = write_plain(op, m);
 	}
 	return tl__would_block(r) ? TL__TRY_OUT : r;
@@ -294,7 +291,7 @@ int tl__epoll_try_write(struct tl__io_op *op)
 		return socket_transfer(op, &m, true);
 	if (S_ISFIFO(st.st_mode))
 		return try_write_pipe(op, &m);
-	return try_write_other(op, &m, st.st_mode);
+	return try_write_other(op, &m);
 }
 
 /* The rest of a read that has begun: up to the end, an error or enough. */

@@ -156,6 +156,24 @@ static const struct tl__wait_ops io_wait_ops = {
 	.abandon = io_abandon,
 };
 
+/* Hands @op to the backend. As its submit(), and counts. */
+static int submit(struct tl_sched *s, struct tl__io *io, struct tl_task *me,
+		  struct tl__io_op *op)
+{
+	int r;
+
+	op->task = me;
+	op->io = io;
+	op->given_up = 0;
+	s->io_pending++;
+	r = io->backend->submit(io, op);
+	if (unlikely(r))
+		s->io_pending--;
+	else
+		tl__poll_soon(s);
+	return r;
+}
+
 int tl__io_wait(struct tl__io_op *op, uint64_t deadline_ns)
 {
 	struct tl_sched *s = tl__sched();
@@ -168,24 +186,38 @@ int tl__io_wait(struct tl__io_op *op, uint64_t deadline_ns)
 	r = tl__io_start(s, &io);
 	if (unlikely(r))
 		return r;
-	me = s->head;
+	me = tl__me(s);
 	r = tl__block_check(s, me, true);
 	if (unlikely(r))
 		return r;
 	r = tl__deadline_arm(s, me, deadline_ns);
 	if (unlikely(r))
 		return r;
-	op->task = me;
-	op->io = io;
-	op->given_up = 0;
-	s->io_pending++;
-	r = io->backend->submit(io, op);
+	r = submit(s, io, me, op);
 	if (unlikely(r)) {
-		s->io_pending--;
 		tl__deadline_disarm(s, me);
 		return r < 0 ? r : op->result;
 	}
-	tl__poll_soon(s);
+	return tl__park(s, me, &io_wait_ops, op);
+}
+
+int tl__io_wait_settled(struct tl__io_op *op)
+{
+	struct tl_sched *s = tl__sched();
+	struct tl_task *me;
+	struct tl__io *io;
+	int r;
+
+	if (!s || tl__switch_check(s) || tl__io_start(s, &io))
+		return TL__IO_NOT_TAKEN;
+	me = tl__me(s);
+	if (me->flags & TL__BLOCKTRAP)
+		return TL__IO_NOT_TAKEN;
+	r = submit(s, io, me, op);
+	if (unlikely(r == -ENOMEM))
+		return TL__IO_NOT_TAKEN;
+	if (unlikely(r))
+		return r < 0 ? r : op->result;
 	return tl__park(s, me, &io_wait_ops, op);
 }
 
@@ -218,7 +250,8 @@ int tl_features(struct tl_features *out)
 		.arch = "aarch64",
 #endif
 		.io = io->backend->name,
-		.io_reason = tl__io_reason(),
+		.io_reason = io->backend == &tl__io_uring ? "" :
+							   tl__io_reason(),
 		.guards = tl__stack_guard_method(),
 	};
 	io->backend->features(io, out);

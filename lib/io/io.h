@@ -126,6 +126,14 @@ const char *tl__io_reason(void);
 /* Blocks the calling tasklet until @op is complete. Returns its result. */
 int tl__io_wait(struct tl__io_op *op, uint64_t deadline_ns);
 
+/*
+ * The same for an operation that nothing may keep from happening: ignores what
+ * is thrown at the caller, and returns TL__IO_NOT_TAKEN, having done nothing,
+ * where it may not block or the operation can't be taken.
+ */
+#define TL__IO_NOT_TAKEN (-4096)
+int tl__io_wait_settled(struct tl__io_op *op);
+
 /* A backend reports a result. With @more the operation goes on. */
 static inline void tl__io_complete(struct tl__io_op *op, int result, bool more)
 {

@@ -302,7 +302,7 @@ static int arm(struct tl_listener *l)
 	if (r > 0) {
 		r = l->op.result;
 		if (r >= 0)
-			queue_put(l, r);
+			on_connection(l, r);
 	}
 	return r >= 0 || is_transient(l, r) ? 0 : r;
 }
@@ -423,7 +423,7 @@ int tl_listener_accept_until(struct tl_listener *l, uint64_t deadline_ns)
 		return tl__sched_error();
 	if (l->sched != s && (l->armed || !tl__list_empty(&l->line)))
 		return -EXDEV;
-	place.task = s->head;
+	place.task = tl__me(s);
 	r = tl__block_check(s, place.task, !l->count);
 	if (r)
 		return r;

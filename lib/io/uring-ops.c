@@ -36,7 +36,7 @@ static void prepare_accept(struct io_uring_sqe *sqe, const struct tl__io_op *op)
 }
 
 static void prepare_transfer(struct io_uring_sqe *sqe,
-			     const struct tl__io_op *op)
+			     const struct tl__io_op *op, uint32_t write_flags)
 {
 	unsigned int size = (unsigned int)op->size;
 	uint64_t offset = (uint64_t)op->offset;
@@ -47,12 +47,14 @@ static void prepare_transfer(struct io_uring_sqe *sqe,
 		break;
 	case TL__IO_WRITE:
 		io_uring_prep_write(sqe, op->fd, op->buf, size, offset);
+		sqe->rw_flags = (int)write_flags;
 		break;
 	case TL__IO_READV:
 		io_uring_prep_readv(sqe, op->fd, op->buf, size, offset);
 		break;
 	default:
 		io_uring_prep_writev(sqe, op->fd, op->buf, size, offset);
+		sqe->rw_flags = (int)write_flags;
 		break;
 	}
 }
@@ -105,7 +107,8 @@ static unsigned int events(const struct tl__io_op *op)
 	}
 }
 
-void tl__uring_op_prepare(struct io_uring_sqe *sqe, const struct tl__io_op *op)
+void tl__uring_op_prepare(struct io_uring_sqe *sqe, const struct tl__io_op *op,
+			  uint32_t write_flags)
 {
 	if (op->state & OP_POLLS) {
 		io_uring_prep_poll_add(sqe, op->fd, events(op));
@@ -116,7 +119,7 @@ void tl__uring_op_prepare(struct io_uring_sqe *sqe, const struct tl__io_op *op)
 	case TL__IO_WRITE:
 	case TL__IO_READV:
 	case TL__IO_WRITEV:
-		prepare_transfer(sqe, op);
+		prepare_transfer(sqe, op, write_flags);
 		break;
 	case TL__IO_RECV:
 	case TL__IO_SEND:

@@ -14,8 +14,6 @@
  *    left, so its address means nothing else while the kernel may name it.
  *  - An operation is in the backlog if and only if it needs an SQE: to begin if
  *    nothing is due, else for its cancellation.
- *  - All operations on a descriptor are linked in a circle that on_fd[fd]
- *    leads to. A close that waits for them is its head, and nothing joins then.
  *  - Before the thread sleeps the doorbell's read is under way.
  */
 #include <errno.h>
@@ -26,6 +24,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "io/uring-fds.h"
 #include "io/uring-ops.h"
 #include "os/clock.h"
 #include "os/log.h"
@@ -50,8 +49,7 @@ enum tag {
 struct uring {
 	struct tl__io io;		/* first */
 	struct tl__uring ring;
-	struct tl__io_op **on_fd;
-	unsigned int nfds;
+	struct tl__uring_fds fds;
 	unsigned int held;		/* operations that have not ended */
 	struct tl__list backlog;
 	int bell_fd;
@@ -66,92 +64,10 @@ static struct uring *uring_of(struct tl__io *io)
 	return (struct uring *)(void *)io;
 }
 
-/* --- the operations on a descriptor ---------------------------------------- */
-
-static struct tl__io_op *linked(struct tl__list *link)
-{
-	return tl__container_of(link, struct tl__io_op, link);
-}
-
-static struct tl__io_op *first_on(const struct uring *u, int fd)
-{
-	return fd >= 0 && (unsigned int)fd < u->nfds ? u->on_fd[fd] : NULL;
-}
-
-tl__cold static int grow(struct uring *u, int fd)
-{
-	unsigned int n = u->nfds ? u->nfds : 32;
-	struct tl__io_op **on_fd;
-	int saved = errno;
-
-	/* A number that is just wrong must not cost gigabytes. */
-	if (fcntl(fd, F_GETFD) < 0) {
-		errno = saved;
-		return -EBADF;
-	}
-	while (n <= (unsigned int)fd)
-		n *= 2;
-	on_fd = tl__realloc(u->on_fd, n * sizeof(*on_fd));
-	if (!on_fd)
-		return -ENOMEM;
-	memset(on_fd + u->nfds, 0, (n - u->nfds) * sizeof(*on_fd));
-	u->on_fd = on_fd;
-	u->nfds = n;
-	return 0;
-}
-
-static int link_op(struct uring *u, struct tl__io_op *op)
-{
-	struct tl__io_op *first;
-	int r;
-
-	if (!tl__uring_op_uses_fd(op))
-		return 0;
-	if (unlikely((unsigned int)op->fd >= u->nfds)) {
-		r = grow(u, op->fd);
-		if (r)
-			return r;
-	}
-	first = u->on_fd[op->fd];
-	if (likely(!first)) {
-		tl__list_init(&op->link);
-		u->on_fd[op->fd] = op;
-	} else if (unlikely(first->code == TL__IO_CLOSE)) {
-		return -EBADF;	/* as good as closed */
-	} else {
-		tl__list_add_tail(&first->link, &op->link);
-	}
-	op->state |= OP_LINKED;
-	return 0;
-}
-
-static void want_sqe(struct uring *u, struct tl__io_op *op);
-
-static void unlink_op(struct uring *u, struct tl__io_op *op)
-{
-	struct tl__io_op **first = &u->on_fd[op->fd], *next;
-
-	op->state &= ~OP_LINKED;
-	next = linked(op->link.next);
-	if (likely(next == op)) {
-		*first = NULL;
-		return;
-	}
-	tl__list_del(&op->link);
-	if (*first == op)
-		*first = next;
-	if ((*first)->code == TL__IO_CLOSE && tl__list_empty(&(*first)->link)) {
-		/* The kernel has let go of all others: now it may close. */
-		next = *first;
-		next->state &= ~OP_LINKED;
-		*first = NULL;
-		want_sqe(u, next);
-	}
-}
-
 /* --- handing over ----------------------------------------------------------- */
 
-static void fill(struct io_uring_sqe *sqe, struct tl__io_op *op)
+static void fill(struct uring *u, struct io_uring_sqe *sqe,
+		 struct tl__io_op *op)
 {
 	uint64_t address = (uintptr_t)op;
 
@@ -159,7 +75,9 @@ static void fill(struct io_uring_sqe *sqe, struct tl__io_op *op)
 		io_uring_prep_cancel64(sqe, address | TAG_OP, 0);
 		sqe->user_data = address | TAG_CANCEL;
 	} else {
-		tl__uring_op_prepare(sqe, op);
+		tl__uring_op_prepare(sqe, op, u->ring.write_flags);
+		if (unlikely(!u->ring.write_flags))
+			u->ring.loud_writes += tl__uring_op_is_loud(op);
 		sqe->user_data = address | TAG_OP;
 	}
 	op->due++;
@@ -173,7 +91,7 @@ static void want_sqe(struct uring *u, struct tl__io_op *op)
 	if (likely(tl__list_empty(&u->backlog)))
 		sqe = tl__uring_sqe(&u->ring);
 	if (likely(sqe)) {
-		fill(sqe, op);
+		fill(u, sqe, op);
 		return;
 	}
 	op->state |= OP_BACKLOG;
@@ -208,7 +126,7 @@ static bool refill(struct uring *u)
 		op = tl__container_of(u->backlog.next, struct tl__io_op, queue);
 		tl__list_del(&op->queue);
 		op->state &= ~OP_BACKLOG;
-		fill(sqe, op);
+		fill(u, sqe, op);
 	}
 	return !u->bell_armed && !u->ending;
 }
@@ -236,11 +154,16 @@ static bool entered(int r)
 /* The backend's part in @op is over. */
 static void release(struct uring *u, struct tl__io_op *op)
 {
+	struct tl__io_op *closer;
+
 	if (unlikely(op->state & OP_BACKLOG))
 		tl__list_del(&op->queue);
-	if (likely(op->state & OP_LINKED))
-		unlink_op(u, op);
 	u->held--;
+	if (unlikely(!(op->state & OP_LINKED)))
+		return;
+	closer = tl__uring_fds_unlink(&u->fds, op);
+	if (unlikely(closer))
+		want_sqe(u, closer);
 }
 
 static void finish(struct uring *u, struct tl__io_op *op)
@@ -274,18 +197,15 @@ static bool give_up(struct uring *u, struct tl__io_op *op, int result)
 	return false;
 }
 
-/* Gives up all operations in a circle but a close. */
-static void give_up_circle(struct uring *u, struct tl__io_op *op)
+/* Gives up all operations on @fd but a close. */
+static void give_up_all(struct uring *u, int fd)
 {
-	const struct tl__list *pos = &op->link;
-	struct tl__io_op *next;
-	size_t n = 1;
+	struct tl__io_op *op = tl__uring_fds_first(&u->fds, fd), *next;
+	size_t n = tl__uring_fds_count(op);
 
 	/* The circle shrinks under the loop: those that are over leave it. */
-	while ((pos = pos->next) != &op->link)
-		n++;
 	for (; n; n--, op = next) {
-		next = linked(op->link.next);
+		next = tl__uring_fds_next(op);
 		if (give_up(u, op, -ECANCELED))
 			tl__io_complete(op, -ECANCELED, false);
 	}
@@ -301,6 +221,8 @@ static void on_result(struct uring *u, struct tl__io_op *op, int result,
 		return;
 	}
 	op->due--;
+	if (unlikely(!u->ring.write_flags))
+		u->ring.loud_writes -= tl__uring_op_is_loud(op);
 	if (unlikely(result < 0 || (op->state & OP_POLLS)) &&
 	    tl__uring_op_goes_on(op, result)) {
 		want_sqe(u, op);
@@ -435,18 +357,17 @@ static void uring_wake(void *reactor)
 static void uring_destroy(void *reactor)
 {
 	struct uring *u = reactor;
-	unsigned int fd;
+	int fd;
 
 	u->ending = true;
-	for (fd = 0; fd < u->nfds; fd++)
-		if (u->on_fd[fd])
-			give_up_circle(u, u->on_fd[fd]);
+	for (fd = 0; fd < (int)u->fds.count; fd++)
+		give_up_all(u, fd);
 	uring_wake(u);
 	while (u->held || u->bell_armed)
 		uring_wait(u, TL_FOREVER);
 	tl__uring_close(&u->ring);
 	close(u->bell_fd);
-	tl__free(u->on_fd);
+	tl__uring_fds_free(&u->fds);
 	tl__free(u);
 }
 
@@ -460,7 +381,7 @@ static int shut_down(struct uring *u, struct tl__io_op *op)
 {
 	int saved = errno;
 
-	if (first_on(u, op->fd))
+	if (tl__uring_fds_first(&u->fds, op->fd))
 		push(u);
 	op->result = shutdown(op->fd, op->flags) ? -errno : 0;
 	errno = saved;
@@ -469,20 +390,15 @@ static int shut_down(struct uring *u, struct tl__io_op *op)
 
 static int submit_close(struct uring *u, struct tl__io_op *op)
 {
-	struct tl__io_op *first = first_on(u, op->fd);
+	int r = tl__uring_fds_close(&u->fds, op);
 
-	if (likely(!first)) {
-		u->held++;
-		want_sqe(u, op);
-		return 0;
-	}
-	if (first->code == TL__IO_CLOSE)
-		return -EBADF;	/* somebody else closes it */
-	tl__list_add_tail(&first->link, &op->link);
-	u->on_fd[op->fd] = op;
-	op->state |= OP_LINKED;
+	if (unlikely(r < 0))
+		return r;
 	u->held++;
-	give_up_circle(u, op);
+	if (likely(!r))
+		want_sqe(u, op);
+	else
+		give_up_all(u, op->fd);
 	return 0;
 }
 
@@ -497,7 +413,7 @@ static int uring_submit(struct tl__io *io, struct tl__io_op *op)
 		return submit_close(u, op);
 	if (unlikely(op->code == TL__IO_SHUTDOWN))
 		return shut_down(u, op);
-	r = link_op(u, op);
+	r = tl__uring_fds_link(&u->fds, op);
 	if (unlikely(r))
 		return r;
 	u->held++;

@@ -11,8 +11,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <tasklet/base.h>
@@ -24,6 +25,9 @@
 #define ENTER_ABS_TIMER		(1u << 5)	/* 6.12 */
 #define ENTER_NO_IOWAIT		(1u << 7)	/* 6.15 */
 #define FEAT_NO_IOWAIT		(1u << 17)
+#ifndef RWF_NOSIGNAL
+#define RWF_NOSIGNAL		0x00000100	/* 6.18 */
+#endif
 
 #define SQ_ENTRIES	256
 #define CQ_ENTRIES	2048	/* multishot results come without an SQE */
@@ -206,6 +210,21 @@ static int prove(struct tl__uring *u)
 	return r;
 }
 
+/* Whether a write can be told not to raise SIGPIPE. */
+static bool has_nosignal(void)
+{
+	struct iovec iov = { .iov_base = "", .iov_len = 1 };
+	bool has;
+	int p[2];
+
+	if (tl__uring_test_old || pipe2(p, O_CLOEXEC))
+		return false;
+	has = pwritev2(p[1], &iov, 1, -1, RWF_NOSIGNAL) == 1;
+	close(p[0]);
+	close(p[1]);
+	return has;
+}
+
 /* The array says which SQE is next; ours are taken in order. */
 static void set_array(struct tl__uring *u)
 {
@@ -239,6 +258,8 @@ int tl__uring_open(struct tl__uring *u, const char **why)
 	}
 	if (!tl__uring_test_old && io_uring_register_ring_fd(&u->ring) == 1)
 		u->enter_flags = IORING_ENTER_REGISTERED_RING;
+	if (has_nosignal())
+		u->write_flags = RWF_NOSIGNAL;
 	return 0;
 }
 
@@ -252,15 +273,53 @@ void tl__uring_close_forked(struct tl__uring *u)
 	close(u->ring.ring_fd);
 }
 
+static int enter_plain(struct tl__uring *u, unsigned int to_submit,
+		       unsigned int min_complete, uint32_t flags,
+		       struct io_uring_getevents_arg *arg)
+{
+	int r = io_uring_enter2((unsigned int)u->ring.enter_ring_fd, to_submit,
+				min_complete, flags | u->enter_flags,
+				(sigset_t *)(void *)arg,
+				arg ? sizeof(*arg) : 0);
+
+	return r < 0 ? r : 0;
+}
+
+/*
+ * The same with SIGPIPE held off and, if it comes, taken away, unless it was
+ * pending before. Without DEFER_TASKRUN (before 6.1) a write may also break
+ * during some other system call, and then it does get through.
+ */
+tl__cold static int enter_quietly(struct tl__uring *u, unsigned int to_submit,
+				  unsigned int min_complete, uint32_t flags,
+				  struct io_uring_getevents_arg *arg)
+{
+	static const struct timespec at_once;
+	sigset_t set, old, before, after;
+	int saved = errno;
+	int r;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGPIPE);
+	sigpending(&before);
+	pthread_sigmask(SIG_BLOCK, &set, &old);
+	r = enter_plain(u, to_submit, min_complete, flags, arg);
+	sigpending(&after);
+	if (sigismember(&after, SIGPIPE) && !sigismember(&before, SIGPIPE))
+		while (sigtimedwait(&set, NULL, &at_once) < 0 && errno == EINTR)
+			;
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	errno = saved;
+	return r;
+}
+
 static int enter(struct tl__uring *u, unsigned int to_submit,
 		 unsigned int min_complete, uint32_t flags,
 		 struct io_uring_getevents_arg *arg)
 {
-	int r = io_uring_enter2((unsigned int)u->ring.enter_ring_fd, to_submit,
-				min_complete, flags | u->enter_flags,
-				(sigset_t *)arg, arg ? sizeof(*arg) : 0);
-
-	return r < 0 ? r : 0;
+	if (unlikely(u->loud_writes))
+		return enter_quietly(u, to_submit, min_complete, flags, arg);
+	return enter_plain(u, to_submit, min_complete, flags, arg);
 }
 
 /* Shows the kernel all SQEs that are filled, and returns how many. */

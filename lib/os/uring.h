@@ -23,6 +23,12 @@ struct tl__uring {
 	uint32_t enter_flags;	/* IORING_ENTER_ of each enter */
 	uint32_t wait_flags;	/* ... of those that wait */
 	bool multishot_accept;
+	uint32_t write_flags;	/* RWF_ of each write: never SIGPIPE */
+	/*
+	 * How many writes are under way of which that can't be said. Each enter
+	 * then keeps the signal away.
+	 */
+	unsigned int loud_writes;
 };
 
 /*
@@ -80,7 +86,7 @@ static inline bool tl__uring_flagged(const struct tl__uring *u)
 /*
  * For tests: how many entries to begin with (the completion queue is as small
  * then), set-up flags to do as if the kernel refused, and whether to do without
- * what came after 5.18. Zero: nothing of that.
+ * what the flags don't tell of and older kernels lack. Zero: nothing of that.
  */
 extern unsigned int tl__uring_test_entries;
 extern uint32_t tl__uring_test_refused;

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -130,28 +131,48 @@ static void sleep_ms(long ms)
 	nanosleep(&ts, NULL);
 }
 
-/* Starts a program that is to listen on server->port. */
-static int start_program(struct net_server *server, char *const argv[])
+static int await(struct net_server *server, const char *program, int words)
 {
+	char text[160] = "";
 	int waited;
 
-	server->pid = fork_server();
-	if (!server->pid) {
-		execv(argv[0], argv);
-		_exit(127);
-	}
-	if (server->pid < 0)
-		return -1;
 	for (waited = 0; waited < START_MS; waited += 5) {
 		if (waitpid(server->pid, NULL, WNOHANG) == server->pid) {
 			server->pid = 0;
-			return (int)bench_skip("%s did not start", argv[0]);
+			if (pread(words, text, sizeof(text) - 1, 0) < 0)
+				text[0] = '\0';
+			text[strcspn(text, "\n")] = '\0';
+			return (int)bench_skip("%s did not start: %s", program,
+					       text);
 		}
 		if (connects(server->port))
 			return 0;
 		sleep_ms(5);
 	}
-	return (int)bench_skip("%s does not listen", argv[0]);
+	return (int)bench_skip("%s does not listen", program);
+}
+
+/*
+ * Starts a program that is to listen on server->port. What it says is of
+ * interest only if it doesn't.
+ */
+static int start_program(struct net_server *server, char *const argv[])
+{
+	int words = memfd_create("words", MFD_CLOEXEC), r;
+
+	if (words < 0)
+		return (int)bench_skip("memfd_create: %s", strerror(errno));
+	server->pid = fork_server();
+	if (!server->pid) {
+		dup2(words, STDERR_FILENO);
+		execv(argv[0], argv);
+		fprintf(stderr, "%s\n", strerror(errno));
+		fflush(stderr);
+		_exit(127);
+	}
+	r = server->pid < 0 ? -1 : await(server, argv[0], words);
+	close(words);
+	return r;
 }
 
 /*

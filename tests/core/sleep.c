@@ -128,16 +128,16 @@ static void test_main(void)
 	all_gone("main");
 }
 
-/* Two that only switch to each other do not keep a sleeper from waking. */
+/* Whoever switches by hand goes past the ring, but must not keep timers from being looked at. */
 static struct tl_task *ping, *pong;
 static bool awake;
 
 static int fn_pingpong(void *arg)
 {
-	while (!awake && !tl_task_switch(arg ? pong : ping))
+	while (stats().timers && !tl_task_switch(arg ? pong : ping))
 		;
-	if (!arg)
-		tl_task_insert(ping);
+	tl_task_insert(ping);
+	tl_task_insert(pong);
 	return 0;
 }
 
@@ -148,9 +148,9 @@ static int fn_wake(UNUSED void *arg)
 	return 0;
 }
 
-static int fn_run_forever(UNUSED void *arg)
+static int fn_run_main(UNUSED void *arg)
 {
-	while (!awake)
+	while (stats().timers)
 		tl_task_run(tl_main());
 	return 0;
 }
@@ -171,24 +171,20 @@ static void test_no_starvation(void)
 	struct tl_task *t;
 	long v = 0;
 
-	/* The sleeper is only linked in the ring by a poll; who switches by hand must not prevent that. */
-	awake = false;
 	go("S", fn_wake, NULL);
 	tl_schedule();
 	ping = mk_paused("P", fn_pingpong, (void *)1L);
 	pong = mk_paused("Q", fn_pingpong, NULL);
 	tl_task_run(ping);
 	tl_run();
-	tl_task_kill(ping);
-	tl_task_kill(pong);
 	tl_task_unref(ping);
 	tl_task_unref(pong);
-	tap_ok(stats().timers == 0, "3.2: timers end while two tasklets switch to each other");
+	tap_ok(awake, "3.2: timers end while two tasklets switch to each other");
 
 	awake = false;
 	go("S", fn_wake, NULL);
 	tl_schedule();
-	t = mk("R", fn_run_forever, NULL);
+	t = mk("R", fn_run_main, NULL);
 	while (stats().timers)
 		tl_task_run(t);
 	tl_run();
@@ -211,13 +207,14 @@ static void test_no_starvation(void)
 
 #define MANY 5000
 
-static uint64_t woke[MANY];
+static uint64_t woke[MANY], last_to_bed;
 static int nwoke;
 
 static int fn_many(void *arg)
 {
 	uint64_t deadline = (uint64_t)(uintptr_t)arg;
 
+	last_to_bed = tl_now();
 	if (tl_sleep_until(deadline) == 0 && tl_now() >= deadline)
 		woke[nwoke++] = deadline;
 	return 0;
@@ -225,19 +222,21 @@ static int fn_many(void *arg)
 
 static void test_many(void)
 {
-	uint64_t rnd = tap_seed(), start = tl_after(1000000);
-	bool ordered = true;
-	int i;
+	uint64_t rnd = tap_seed(), start = tl_after(100000000);
+	int i, bad = 0, compared = 0;
 
 	for (i = 0; i < MANY; i++)
 		if (tl_spawn(NULL, fn_many, (void *)(uintptr_t)(start + tap_random(&rnd) % 5000000)))
 			tap_bail("no tasklet");
 	tl_run();
-	/* Those that were due before the last of them went to sleep came in the order of spawning: leave them out. */
+	/* On a machine so slow that some were due before all slept, these came in another order. */
 	for (i = 1; i < nwoke; i++)
-		ordered &= woke[i - 1] <= woke[i] || woke[i] < start + 5000000;
+		if (woke[i - 1] > last_to_bed && woke[i] > last_to_bed) {
+			bad += woke[i - 1] > woke[i];
+			compared++;
+		}
 	tap_is(nwoke, MANY, "time.h: %d sleepers all wake, none early", MANY);
-	tap_ok(ordered, "time.h: in order");
+	tap_is(bad, 0, "time.h: and in order (%d neighbours compared)", compared);
 	all_gone("many");
 }
 

@@ -3,8 +3,8 @@
  * run-tests: runs test programs in the manner of kselftest and reports what they came to.
  *
  * Owns the processes of the tests: each program has a session of its own, so that nothing a test starts survives it or
- * keeps the runner waiting, whatever it does with its pipe, its group or its parent. Keeps this: between fork and report a
- * leader is a child that nobody has waited for, hence its number (and its group's and session's) cannot be another's.
+ * keeps the runner waiting, whatever it does with its pipe, its group or its parent. Keeps this: between fork and report
+ * a leader is a child that nobody has waited for, hence its number (and its group's and session's) cannot be another's.
  * One thread, one poll loop, no locks. What a program said is read in tap-read.h.
  */
 #ifndef _GNU_SOURCE

@@ -283,7 +283,7 @@ static inline __attribute__((noreturn)) TAP__PRINTF(1, 2) void tap_skip_all(cons
 	exit(TAP_EXIT_SKIP);
 }
 
-/* Last call of a test, the value for exit(): 0 if all passed and the plan was kept, else 1, and a line that says which. */
+/* Last call, the value for exit(): 0 if all passed and the plan was kept, else 1 and a line that says which. */
 static inline int tap_exit(void)
 {
 	struct tap__state *s = &tap__state;

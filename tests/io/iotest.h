@@ -62,16 +62,6 @@ static UNUSED bool on_epoll(void)
 	return !strcmp(backend(), "epoll");
 }
 
-/* Whether the other processor is only played: some of the kernel is missing then. */
-static UNUSED bool emulated(void)
-{
-#if defined(__aarch64__)
-	return access("/proc/sys/fs/binfmt_misc", F_OK) || true;
-#else
-	return false;
-#endif
-}
-
 static UNUSED struct tl_task *mk(tl_task_fn *fn, void *arg)
 {
 	struct tl_task *t;

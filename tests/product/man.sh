@@ -34,6 +34,7 @@ skip() {	# skip WHAT REASON
 
 pages=$(cd "$man" && ls *.[0-9])
 api_pages=$(cd "$man" && ls *.3)
+tool_pages=$(cd "$man" && ls *.1)
 
 # Programs and what they print: each display in EXAMPLES with a main() in it
 # becomes PAGE.N.c, and a display that follows it PAGE.N.out.
@@ -70,7 +71,8 @@ runs=$(for program in $programs; do
 done)
 
 echo "TAP version 13"
-echo "1..$(($(echo $pages | wc -w) + 7 + $(echo $programs | wc -w) +
+echo "1..$(($(echo $pages | wc -w) + 7 + $(echo $tool_pages | wc -w) +
+	$(echo $programs | wc -w) +
 	$(echo "$runs" | wc -l)))"
 
 for page in $pages; do
@@ -190,6 +192,25 @@ references() {
 	return $bad
 }
 check "references to our own pages lead somewhere" references
+
+# A tool's page has the options that the tool has.
+options_of_page() {
+	grep -E '^\.It Fl' "$man/$1" | grep -oE 'Fl -[a-z][-a-z]*' |
+		sed 's/^Fl -/--/' | sort -u
+}
+options_of_tool() {
+	"$build/tools/$1" --help | grep -oE '^ {2,6}.{0,4}--[a-z][-a-z]*' |
+		grep -oE -- '--[a-z][-a-z]*' | sort -u
+}
+for page in $tool_pages; do
+	tool=${page%.1}
+	if [ -x "$build/tools/$tool" ]; then
+		check "$page has the options of $tool" \
+			diff <(options_of_tool "$tool") <(options_of_page "$page")
+	else
+		skip "$page has the options of $tool" "$tool was not built"
+	fi
+done
 
 for program in $programs; do
 	check "${program%.c} compiles" $cc -Wall -Wextra -Werror \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * runner: the test of the tests. Gives the runner programs that fail, crash, hang and lie in every way we know, and asks
- * whether it saw through them; then does the same with tap.h, through a second name of this very program.
+ * runner: the test of the tests. Gives the runner programs that fail, crash, hang and lie in every way we know, and
+ * asks whether it saw through them; then does the same with tap.h, through a second name of this very program.
  *
  * Owns a temporary folder with those programs. Each case looks at the exit status, at the last line (the counts) and at
  * the words that the reader would get. $TL_RUNNER names the runner, which sets it itself for the programs that it runs.
@@ -49,15 +49,20 @@ static const struct script_case cases[] = {
 	  "1 passed, 1 failed, 0 skipped", { "not ok 1 selftests: t: fail #", "#   not ok 2 the bad one", "#     # why it failed" } },
 	{ "crash", "echo 1..3; echo ok 1; kill -SEGV $$", "", 1,
 	  "1 passed, 1 failed, 0 skipped", { "killed by SIGSEGV after 1 of 3 tests" } },
-	{ "crash_last", "echo 1..1; echo ok 1; kill -ABRT $$", "", 1, "1 passed, 1 failed, 0 skipped", { "killed by SIGABRT" } },
+	{ "crash_last", "echo 1..1; echo ok 1; kill -ABRT $$", "", 1,
+	  "1 passed, 1 failed, 0 skipped", { "killed by SIGABRT" } },
 	{ "crash_below", "echo 1..2; echo ok 1; sh -c 'kill -BUS $$'; exit", "", 1,
 	  "1 passed, 1 failed, 0 skipped", { "exit status 135 (128 + SIGBUS)" } },
-	{ "few", "echo 1..3; echo ok 1; echo ok 2", "", 1, "2 passed, 1 failed, 0 skipped", { "planned 3 tests but ran 2" } },
-	{ "many", "echo 1..1; echo ok 1; echo ok 2", "", 1, "2 passed, 1 failed, 0 skipped", { "planned only 1 tests but ran 2" } },
+	{ "few", "echo 1..3; echo ok 1; echo ok 2", "", 1,
+	  "2 passed, 1 failed, 0 skipped", { "planned 3 tests but ran 2" } },
+	{ "many", "echo 1..1; echo ok 1; echo ok 2", "", 1,
+	  "2 passed, 1 failed, 0 skipped", { "planned only 1 tests but ran 2" } },
 	{ "twice", "echo 1..3; echo ok 1; echo ok 2; echo ok 2", "", 1,
 	  "3 passed, 1 failed, 0 skipped", { "test number 2 where 3 was due" } },
-	{ "gap", "echo 1..2; echo ok 1; echo ok 3", "", 1, "2 passed, 1 failed, 0 skipped", { "test number 3 where 2 was due" } },
-	{ "huge", "echo 1..1; echo ok 99999999999999999999", "", 1, "1 passed, 1 failed, 0 skipped", { "bad test number where 1 was due" } },
+	{ "gap", "echo 1..2; echo ok 1; echo ok 3", "", 1,
+	  "2 passed, 1 failed, 0 skipped", { "test number 3 where 2 was due" } },
+	{ "huge", "echo 1..1; echo ok 99999999999999999999", "", 1,
+	  "1 passed, 1 failed, 0 skipped", { "bad test number where 1 was due" } },
 	{ "no_plan", "echo ok 1; echo ok 2", "", 1, "2 passed, 1 failed, 0 skipped", { "no plan" } },
 	{ "two_plans", "echo 1..1; echo 1..1; echo ok 1", "", 1, "1 passed, 1 failed, 0 skipped", { "a second plan" } },
 	{ "bad_plan", "echo 1..1x; echo ok 1", "", 1, "1 passed, 1 failed, 0 skipped", { "bad plan \"1..1x\"" } },
@@ -86,7 +91,8 @@ static const struct script_case cases[] = {
 	  "1 passed, 0 failed, 1 skipped", { "# 1 passed, 1 skipped\n", "#   ok 2 # SKIP no such device\n" } },
 	{ "skip_mute", "echo 1..2; echo ok 1; echo 'ok 2 # skip'", "", 0,
 	  "1 passed, 0 failed, 1 skipped", { "ok 2 # skip (no reason given)\n" } },
-	{ "skip_lie", "echo 1..1; echo 'not ok 1 # SKIP it crashed'; exit 1", "", 1, "0 passed, 1 failed, 0 skipped", { "not ok 1 #" } },
+	{ "skip_lie", "echo 1..1; echo 'not ok 1 # SKIP it crashed'; exit 1", "", 1,
+	  "0 passed, 1 failed, 0 skipped", { "not ok 1 #" } },
 	{ "skip_escaped", "echo 1..1; echo 'ok 1 \\# SKIP is a word here'", "", 0, "1 passed, 0 failed, 0 skipped", { 0 } },
 	{ "skip_all", "echo '1..0 # SKIP no module'; exit 4", "", 1,
 	  "0 passed, 0 failed, 1 skipped", { "ok 1 selftests: t: skip_all # SKIP no module\n", "# nothing ran\n" } },
@@ -484,7 +490,8 @@ static const struct script_case tap_cases[] = {
 	{ "tap_skip", NULL, "", 0, "1 passed, 0 failed, 1 skipped", { "ok 2 # SKIP no more of it" } },
 	{ "tap_skip_all", NULL, "", 1, "0 passed, 0 failed, 1 skipped", { "tap_skip_all # SKIP not here\n" } },
 	{ "tap_bail", NULL, "", 1, "0 passed, 1 failed, 0 skipped", { "bailed out after 0 tests: no way" } },
-	{ "tap_crash", NULL, "", 1, "1 passed, 1 failed, 0 skipped", { "| ok 1 said before the crash\n", "| and this too\n" } },
+	{ "tap_crash", NULL, "", 1,
+	  "1 passed, 1 failed, 0 skipped", { "| ok 1 said before the crash\n", "| and this too\n" } },
 	{ "tap_child", NULL, "-o logs", 0, "3 passed, 0 failed, 0 skipped", { 0 } },
 	{ "tap_seed", NULL, "-w 'env TL_SEED=7'", 0, "2 passed, 0 failed, 0 skipped", { 0 } },
 	{ "tap_seed", NULL, "-w 'env TL_SEED=7x'", 1, "0 passed, 1 failed, 0 skipped", { "TL_SEED=7x is not a number" } },

@@ -90,7 +90,7 @@ static int put_answer(struct conn *c, unsigned int status, const char *type,
 		 allow ? "Allow: " : "", allow ? allow : "",
 		 allow ? "\r\n" : "");
 	r = put_head(c, status, type, fields);
-	return r || is_head(c) ? r : conn_put(c, body, len);
+	return r || is_head(c) || !len ? r : conn_put(c, body, len);
 }
 
 static int refuse(struct conn *c, unsigned int status, const char *allow)
