@@ -102,7 +102,7 @@ $(O)/libtasklet.a: $(LIB_OBJS)
 
 $(SO): $(LIB_OBJS) lib/libtasklet.map
 	$(call say,LD,$@)$(CC) -shared -Wl,-soname,libtasklet.so.$(SOVERSION) \
-		-Wl,--version-script=lib/libtasklet.map -Wl,-z,defs,-z,relro,-z,now \
+		-Wl,--version-script=lib/libtasklet.map -Wl,-z,defs,-z,relro,-z,now,-z,nodelete \
 		$(if $(SAN),-Wl$(comma)-z$(comma)undefs) \
 		$(LDFLAGS_ALL) -o $@ $(LIB_OBJS) $(LDLIBS_LIB)
 comma := ,

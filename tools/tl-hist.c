@@ -2,9 +2,9 @@
 /*
  * tl-hist: merges saved histograms and shows them, as bars, JSON or text.
  *
- * The input is what tl_hist_write() wrote, as our tools and benchmarks save it, or
- * with -v plain values of any origin. Several histograms, in one file or in many,
- * become one. Nothing is shown unless all of the input was good.
+ * The input is what tl_hist_write() wrote, as our tools and benchmarks save it,
+ * or with -v plain values of any origin. Several histograms, in one file or in
+ * many, become one. Nothing is shown unless all of the input was good.
  */
 #include <argp.h>
 #include <errno.h>

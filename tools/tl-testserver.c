@@ -42,7 +42,7 @@ static const struct argp_option options[] = {
 	{ "body-size", 'b', "SIZE", 0, "Bytes of hello's body (13)", 0 },
 	{ "statistics", 's', NULL, 0,
 	  "Print statistics as one line of JSON at the end", 0 },
-	{ "io", OPT_IO, "BACKEND", 0, "io_uring or epoll; fails without it", 0 },
+	{ "io", OPT_IO, "BACKEND", 0, "io_uring or epoll; fail without it", 0 },
 	{ NULL, 0, NULL, 0, NULL, 0 },
 };
 
@@ -55,8 +55,8 @@ static const char doc[] =
 	"  GET  /bytes?n=N      so many bytes\n"
 	"  POST /echo           the body\n"
 	"  GET  /stats          statistics as JSON\n\n"
-	"SIGTERM and SIGINT end the server: connections are closed, and it exits "
-	"with 0. SIGUSR1 prints the statistics on standard output.";
+	"SIGTERM and SIGINT end the server: connections are closed, and it "
+	"exits with 0. SIGUSR1 prints the statistics on standard output.";
 
 struct program {
 	struct server_config config;
@@ -101,7 +101,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		p->config.address = arg;
 		break;
 	case 'p':
-		check(state, tl__parse_u64(arg, 0, UINT16_MAX, &n), "port", arg);
+		check(state, tl__parse_u64(arg, 0, UINT16_MAX, &n), "port",
+		      arg);
 		p->config.port = (uint16_t)n;
 		break;
 	case OPT_PORT_FILE:
@@ -128,7 +129,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_IO:
 		if (strcmp(arg, "io_uring") != 0 && strcmp(arg, "epoll") != 0)
-			argp_error(state, "io: '%s' is neither io_uring nor epoll",
+			argp_error(state,
+				   "io: '%s' is neither io_uring nor epoll",
 				   arg);
 		p->io = arg;
 		break;

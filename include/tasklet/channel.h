@@ -15,13 +15,16 @@
  *	the preferred side is T		T runs now, S is last in the ring
  *	otherwise			T goes to the end of the ring, S goes on
  *
- * The preference is -1 (receiver; the default), 0 (none) or +1 (sender).
+ * The preference is -1 (receiver; the default), 0 (none) or +1 (sender). Where a
+ * capacity stands between the two, a send or receive that only moves a value in
+ * or out never switches; the sender who takes the room goes to the end.
  *
  * Contexts, unless said otherwise: tasklets and plain threads; not signal
  * handlers. A channel belongs to the thread that made it; another one is
  * refused with -EXDEV. Blocking calls fail with
  *
- *	-EPIPE		the channel is closed, and the call would block
+ *	-EPIPE		the channel is closed; a receive fails so only when
+ *			nothing is left inside
  *	-ETIMEDOUT	the deadline passed (_until)
  *	-EAGAIN		it would block (try)
  *	-EPERM		a trap forbids to block or to switch
@@ -57,7 +60,8 @@ TL_API struct tl_chan *tl_chan_ref(struct tl_chan *chan);
  * tl_chan_unref - give a handle up
  *
  * With the last one the channel closes, its waiters get -EPIPE, and it is
- * freed; errors that still wait in it are destroyed. NULL is allowed.
+ * freed; errors that still wait in it are destroyed. NULL is allowed. On another
+ * thread than the channel's, stops the process with a message.
  */
 TL_API void tl_chan_unref(struct tl_chan *chan);
 
@@ -116,8 +120,8 @@ TL_API int tl_chan_next(struct tl_chan *chan, void *value);
  * tl_chan_close - no more may block on this channel
  *
  * Those that block now get -EPIPE, first come first served, and are made
- * runnable; the caller goes on. Values that wait inside can still be received,
- * and a waiting partner is still served. Idempotent. Returns 0 or -EXDEV.
+ * runnable; the caller goes on. Values that wait inside can still be received;
+ * nothing can be sent. Idempotent. Returns 0 or -EXDEV.
  */
 TL_API int tl_chan_close(struct tl_chan *chan);
 
@@ -151,7 +155,7 @@ TL_API bool tl_chan_schedule_all(const struct tl_chan *chan);
 
 /*
  * A channel callback sees each send and receive of its thread before it
- * happens: @will_block tells which way it will go. Channel calls inside it fail
+ * happens; @will_block: @task will have to wait. Channel calls inside it fail
  * with -ELOOP, other switches with -EPERM.
  */
 typedef void tl_channel_fn(struct tl_chan *chan, struct tl_task *task,

@@ -30,7 +30,7 @@ struct tl_features {
  * tl_features - fill in what this process has
  *
  * Starts the calling thread's IO to find out. Returns 0, -EINVAL (the size is
- * too small) or -ENOMEM.
+ * too small), or why no IO could be started (-ENOMEM, -EMFILE).
  */
 TL_API int tl_features(struct tl_features *out);
 

@@ -25,7 +25,8 @@ TL_API int tl_runcount(void);
  * tl_schedule - let the others run first
  *
  * The caller becomes the last in the ring. Returns 0 when it runs again, at
- * once if it is alone; -EPERM (switch trap); or the error thrown at it.
+ * once if it is alone; -EPERM (switch trap); or the error thrown at it (and then
+ * too the others have run).
  */
 TL_API int tl_schedule(void);
 
@@ -36,7 +37,8 @@ TL_API int tl_schedule(void);
  * handle nobody could: it is killed at once, returning -ECANCELED. When it was
  * the last runnable one it waits as a blocked one would, see tl_run().
  *
- * Returns 0, -EPERM, -EDEADLK (nobody else can ever run), or what was thrown.
+ * Returns 0, -EPERM (a switch or block trap), -EDEADLK (nobody else can ever
+ * run), or what was thrown.
  */
 TL_API int tl_schedule_remove(void);
 
@@ -56,7 +58,8 @@ enum tl_run_verdict {
  *
  * Returns a verdict, or -code of an error that nobody caught: tl_catch() hands
  * that error over, and the other tasklets stay where they were. Returns
- * TL_RUN_FINISHED at once when nothing else can ever run. -EPERM: switch trap.
+ * TL_RUN_FINISHED at once when nothing else can ever run. -EPERM: a switch or
+ * block trap.
  */
 TL_API int tl_run(void);
 
@@ -73,10 +76,12 @@ TL_API void tl_exit(int result) __attribute__((noreturn));
 TL_API void tl_exit_error(struct tl_error *error) __attribute__((noreturn));
 
 /*
- * tl_catch - take the error that the last failed call delivered
+ * tl_catch - take the error that was delivered
  *
- * Hands over the error that was thrown at the caller or sent to it, and ends
- * the state in which every blocking call fails. NULL if there is none.
+ * Hands over the error that was thrown at the caller, and ends the state in which
+ * every blocking call fails; else the one that a call last reported (sent to the
+ * caller, or uncaught elsewhere) and that was not taken yet. Calls that fail for
+ * reasons of their own (-ETIMEDOUT, -EPIPE) leave none. NULL if there is none.
  */
 TL_API struct tl_error *tl_catch(void);
 
@@ -84,7 +89,8 @@ TL_API struct tl_error *tl_catch(void);
  * tl_defer - run fn(arg) when the current tasklet ends, however it ends
  *
  * Handlers run last in, first out, on the tasklet's own stack while it is still
- * the current one; they may call anything but tl_exit(). Allocates.
+ * the current one; kills are held off while they run. They may call anything but
+ * tl_exit(). Allocates.
  *
  * Returns 0, -ENOMEM, or -EINVAL (@fn is NULL, or on the main tasklet, which
  * does not end).
@@ -161,15 +167,16 @@ TL_API int tl_switch_trap(int delta);
  * Called on the main tasklet. Kills every other one, in rounds, waits for
  * their IO, and gives all memory back; a thread that ends does the same.
  *
- * Returns 0; the number of tasklets that swallowed every kill (they and the
- * scheduler stay); -EINVAL if not called on the main tasklet.
+ * Returns 0; the number of tasklets that swallowed every kill, or that the kernel
+ * or a called function still held after ten seconds (they and the scheduler
+ * stay); -EINVAL if not called on the main tasklet; -EPERM in a callback.
  */
 TL_API int tl_sched_end(void);
 
 /*
  * tl_trim - give cached memory of this thread back to the kernel
  *
- * Returns the number of bytes given back.
+ * Returns the number of bytes of address space whose memory was given back.
  */
 TL_API size_t tl_trim(void);
 

@@ -78,7 +78,8 @@ TL_API int tl_spawn_attr(struct tl_task **out, const struct tl_task_attr *attr,
  * The caller runs next when the new tasklet blocks, yields or ends. A recursive
  * fan-out made this way keeps few tasklets alive at a time.
  *
- * Returns as tl_spawn(), and as tl_task_run().
+ * Returns 0 when the caller runs again; as tl_spawn(); -EPERM (a switch trap); or
+ * what was thrown at the caller before. Unless it is 0, nothing was made.
  */
 TL_API int tl_spawn_run(struct tl_task **out, tl_task_fn *fn, void *arg);
 
@@ -97,7 +98,8 @@ TL_API struct tl_task *tl_task_ref(struct tl_task *task);
  *
  * The last one frees a tasklet that is unbound, bound, dead or never started.
  * A paused one that has started is killed first, at once: this call switches
- * then. NULL is allowed.
+ * then. NULL is allowed. On another thread than the tasklet's, while that one has
+ * its scheduler, stops the process with a message.
  */
 TL_API void tl_task_unref(struct tl_task *task);
 
@@ -141,7 +143,7 @@ TL_API int tl_task_insert(struct tl_task *task);
 /*
  * tl_task_remove - take a runnable tasklet out of the ring; it becomes paused
  *
- * Without any handle it is killed instead, for nobody could run it again.
+ * Without any handle it is killed instead, at once, for nobody could run it again.
  * Returns 0 (also if it was not in the ring), -EBUSY (blocked),
  * -EINVAL (current).
  */
@@ -164,7 +166,8 @@ TL_API int tl_task_run(struct tl_task *task);
  * tl_task_switch - switch to a tasklet; the caller becomes paused
  *
  * The target takes the caller's place in the ring. Returns as tl_task_run()
- * when somebody has made the caller run again.
+ * when somebody has made the caller run again. A caller without any handle is
+ * killed instead: -ECANCELED.
  */
 TL_API int tl_task_switch(struct tl_task *task);
 
@@ -172,15 +175,15 @@ TL_API int tl_task_switch(struct tl_task *task);
  * tl_task_kill - end a tasklet
  *
  * The blocking call that it is in returns -ECANCELED, and so does every later
- * call that might block, until it ends or calls tl_catch(). It runs at once;
- * the caller stays runnable and runs next. One that was never started ends
+ * call that might block, until it ends or calls tl_catch(). It runs at once, as
+ * by tl_task_run(); the caller stays runnable. One that was never started ends
  * without running. One whose IO the kernel has not let go of runs as soon as
- * that happens, and this call does not wait for it. A value that was already
- * handed to it is not lost: that call succeeds and the next one fails.
+ * that happens, and this call does not wait for it; nor for one that is shielded
+ * or already in its deferred handlers. A value that was already handed to it is
+ * not lost: that call succeeds and the next one fails.
  *
- * On the caller itself: returns -ECANCELED, and the rest as above.
- *
- * Returns 0 (also if it is dead), or as tl_task_run().
+ * Returns 0 when the caller runs again (also if the target was dead already);
+ * -ECANCELED on the caller itself; -EPERM (a switch trap), having done nothing.
  */
 TL_API int tl_task_kill(struct tl_task *task);
 
@@ -190,9 +193,10 @@ TL_API int tl_task_kill_later(struct tl_task *task);
 /*
  * tl_task_throw - end a tasklet with an error other than -ECANCELED
  *
- * As tl_task_kill(), with @error in its place; it becomes the target's on
- * success. A tasklet that is not alive gives -ESRCH and the error stays the
- * caller's.
+ * As tl_task_kill(), with @error in its place. One that was never started ends
+ * with it. Returns 0, and the error is the target's, on the caller itself too
+ * (the next call that might block fails with it); or the error stays the
+ * caller's: -ESRCH (the target is not alive), -EPERM, -EINVAL, -EXDEV, -ENOMEM.
  */
 TL_API int tl_task_throw(struct tl_task *task, struct tl_error *error);
 TL_API int tl_task_throw_later(struct tl_task *task, struct tl_error *error);

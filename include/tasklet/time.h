@@ -19,10 +19,11 @@ TL_API uint64_t tl_after(uint64_t ns);
  * tl_sleep_until - block the calling tasklet until the deadline
  *
  * Tasklets with equal deadlines wake in the order in which they went to sleep.
- * A deadline that has passed still lets the others run once.
+ * A deadline that has passed still lets the others run first.
  *
- * Contexts: tasklets and plain threads. Returns 0, -EPERM (a trap), -ENOMEM, or
- * what was thrown at the caller.
+ * Contexts: tasklets and plain threads. Returns 0, -EPERM (a trap), -ENOMEM,
+ * -EDEADLK (TL_FOREVER, and nobody can ever wake anybody), or what was thrown at
+ * the caller.
  */
 TL_API int tl_sleep_until(uint64_t deadline_ns);
 TL_API int tl_sleep(uint64_t ns);

@@ -46,7 +46,7 @@ int tl_error_new(struct tl_error **out, int code, const char *fmt, ...)
 	va_list args;
 	int len;
 
-	if (code < 1 || code > 4095 || !fmt)
+	if (!out || code < 1 || code > 4095 || !fmt)
 		return -EINVAL;
 
 	va_start(args, fmt);
@@ -81,9 +81,13 @@ static void drop_payload(struct tl_error *error)
 void tl_error_set_payload(struct tl_error *error, void *payload,
 			  void (*destroy)(void *payload))
 {
-	drop_payload(error);
-	if (error->is_static)
+	if (error->is_static) {
+		/* A kill is everybody's: it can't keep anything. */
+		if (destroy)
+			destroy(payload);
 		return;
+	}
+	drop_payload(error);
 	error->payload = payload;
 	error->destroy = destroy;
 }

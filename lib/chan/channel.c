@@ -124,6 +124,23 @@ struct tl_error *tl__chan_buffer_get(struct tl_sched *s, struct tl_chan *c,
 	return error;
 }
 
+/* Returns -EPIPE if the callback has dropped the channel's last handle. */
+static int call_back(struct tl_sched *s, struct tl_task *me, struct tl_chan *c,
+		     bool sending, bool will_block)
+{
+	unsigned int was = s->slow & TL__SLOW_IN_CALLBACK;
+	bool last;
+
+	tl_chan_ref(c);
+	s->slow |= TL__SLOW_IN_CHANNEL | TL__SLOW_IN_CALLBACK;
+	s->channel_fn(c, me, sending, will_block, s->channel_arg);
+	s->slow &= ~(TL__SLOW_IN_CHANNEL | TL__SLOW_IN_CALLBACK);
+	s->slow |= was;
+	last = c->refs == 1;
+	tl_chan_unref(c);
+	return last ? -EPIPE : 0;
+}
+
 int tl__chan_entry_slow(struct tl_sched *s, struct tl_task *me,
 			struct tl_chan *c, bool sending, bool blocking)
 {
@@ -145,14 +162,9 @@ int tl__chan_entry_slow(struct tl_sched *s, struct tl_task *me,
 		if (r)
 			return r;
 	}
-	if (s->slow & TL__SLOW_CHANNEL) {
-		unsigned int was = s->slow & TL__SLOW_IN_CALLBACK;
-
-		s->slow |= TL__SLOW_IN_CHANNEL | TL__SLOW_IN_CALLBACK;
-		s->channel_fn(c, me, sending, !can, s->channel_arg);
-		s->slow &= ~(TL__SLOW_IN_CHANNEL | TL__SLOW_IN_CALLBACK);
-		s->slow |= was;
-	}
+	if (s->slow & TL__SLOW_CHANNEL)
+		return call_back(s, me, c, sending,
+				 !can && blocking && !c->closing);
 	return 0;
 }
 
@@ -400,6 +412,9 @@ int tl_chan_next(struct tl_chan *chan, void *value)
 	r = tl_chan_recv(chan, value);
 	if (likely(!r))
 		return 1;
-	return r == -EPIPE && me->caught == caught &&
-	       !(me->flags & TL__RAISED) ? 0 : r;
+	if (r != -EPIPE || me->caught != caught)
+		return r;
+	/* Thrown meanwhile? Then it fails the next call as well. */
+	return (me->flags & (TL__RAISED | TL__SHIELDED)) == TL__RAISED &&
+	       tl_error_code(me->thrown) == EPIPE ? r : 0;
 }

@@ -33,6 +33,7 @@ struct tl_chan {
 	struct tl__waiter receivers, senders;	/* heads of the queues */
 
 	uint32_t refs;
+	const void *thread;		/* what only its thread has an address of */
 	size_t stride;			/* of the buffer; room for an error */
 	char *buffer;
 	uint8_t *is_error;		/* for each place in it */

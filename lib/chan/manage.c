@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "chan/channel.h"
+#include "os/log.h"
 
 #define ELEM_SIZE_MAX ((size_t)1 << 30)
 
@@ -40,6 +41,8 @@ int tl_chan_new(struct tl_chan **out, size_t elem_size, size_t capacity)
 
 	if (!s)
 		return tl__sched_error();
+	if (!out)
+		return -EINVAL;
 	r = buffer_layout(elem_size, capacity, &stride, &total);
 	if (r)
 		return r;
@@ -47,6 +50,7 @@ int tl_chan_new(struct tl_chan **out, size_t elem_size, size_t capacity)
 	if (!c)
 		return -ENOMEM;
 	c->sched = s;
+	c->thread = &tl__sched_self;
 	c->elem_size = elem_size;
 	c->capacity = capacity;
 	c->stride = stride;
@@ -99,7 +103,11 @@ int tl_chan_open(struct tl_chan *chan)
 
 void tl_chan_unref(struct tl_chan *chan)
 {
-	if (!chan || --chan->refs)
+	if (!chan)
+		return;
+	if (chan->thread != &tl__sched_self)
+		tl__fatal("tl_chan_unref() of another thread's channel");
+	if (--chan->refs)
 		return;
 	/*
 	 * No handle, no waiter and, below, no value: a destructor that runs for
@@ -186,12 +194,12 @@ long tl_chan_send_array(struct tl_chan *chan, const void *values, size_t count)
 	size_t i;
 	int r;
 
-	for (i = 0; i < count; i++, value += chan->elem_size) {
+	/* A receiver may drop the last handle while we are switched away. */
+	tl_chan_ref(chan);
+	for (i = 0, r = 0; i < count && !r; i++, value += chan->elem_size)
 		r = tl_chan_send(chan, value);
-		if (r)
-			return r;
-	}
-	return (long)count;
+	tl_chan_unref(chan);
+	return r ? r : (long)count;
 }
 
 long tl_chan_send_sequence(struct tl_chan *chan,
@@ -207,12 +215,14 @@ long tl_chan_send_sequence(struct tl_chan *chan,
 		if (!value)
 			return -ENOMEM;
 	}
+	tl_chan_ref(chan);	/* as in tl_chan_send_array() */
 	while ((r = next(arg, value)) > 0) {
 		r = tl_chan_send(chan, value);
 		if (r)
 			break;
 		sent++;
 	}
+	tl_chan_unref(chan);
 	if (value != small)
 		tl__free(value);
 	return r < 0 ? r : sent;

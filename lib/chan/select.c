@@ -7,10 +7,14 @@
  * find them, and every channel's balance is true at any time.
  */
 #include <errno.h>
+#include <limits.h>
 
 #include <tasklet/select.h>
 
 #include "chan/channel.h"
+
+/* A channel callback has changed what can happen: look again. */
+#define RETRY INT_MIN
 
 struct tl__select {
 	struct tl_select_case *cases;
@@ -159,8 +163,10 @@ static int do_case(struct tl_sched *s, struct tl_task *me,
 		c->result = tl__chan_report(
 			me, tl__chan_recv_now(s, me, c->chan, c->value,
 					      blocking));
-	else
+	else if (c->chan->closing)
 		c->result = -EPIPE;
+	else
+		return RETRY;
 	return 0;
 }
 
@@ -178,6 +184,9 @@ static int block(struct tl_sched *s, struct tl_task *me,
 		if (r)
 			return r;
 	}
+	if (unlikely(s->slow & TL__SLOW_CHANNEL) &&
+	    pick_ready(s, cases, count) >= 0)
+		return RETRY;
 	r = tl__block_check(s, me, true);
 	if (!r)
 		r = tl__deadline_arm(s, me, deadline_ns);
@@ -209,14 +218,15 @@ static int do_select(struct tl_select_case *cases, int count,
 		if (unlikely(r))
 			return r;
 	}
-	pick = pick_ready(s, cases, count);
-	if (pick >= 0) {
-		r = do_case(s, me, &cases[pick], blocking);
-		return r ? r : pick;
-	}
-	if (!blocking)
-		return -EAGAIN;
-	return block(s, me, cases, count, deadline_ns);
+	do {
+		pick = pick_ready(s, cases, count);
+		if (pick < 0 && !blocking)
+			return -EAGAIN;
+		r = pick >= 0 ?
+			do_case(s, me, &cases[pick], blocking) :
+			block(s, me, cases, count, deadline_ns);
+	} while (unlikely(r == RETRY));
+	return r || pick < 0 ? r : pick;
 }
 
 int tl_select(struct tl_select_case *cases, int count)

@@ -99,7 +99,9 @@ void tl__stack_release(struct tl_sched *s, struct tl_task *t)
 	t->next = cache->free[t->stack_class];
 	cache->free[t->stack_class] = t;
 	t->slab->used--;
-	if (unlikely(++cache->nfree > TL__STACK_CACHE_MAX))
+	cache->nfree++;
+	cache->free_bytes += t->slab->slot_size;
+	if (unlikely(cache->free_bytes > TL__STACK_CACHE_MAX))
 		s->round_left = 0;	/* tl__poll() trims, on another stack */
 }
 
@@ -222,6 +224,9 @@ void tl__task_main(struct tl_task *me)
 {
 	tl__annotate_enter(&me->annotation);
 	me->flags |= TL__STARTED;
+	/* Thrown at before it began: as if its first call had failed. */
+	if (unlikely(me->flags & TL__RAISED))
+		task_end(me->sched, me, -tl_error_code(me->thrown));
 	task_end(me->sched, me, me->fn(me->arg));
 }
 
@@ -250,9 +255,11 @@ void tl_exit(int result)
 void tl_exit_error(struct tl_error *error)
 {
 	struct tl_task *me = ending("tl_exit_error");
+	int code;
 
 	if (!error)
 		task_end(me->sched, me, 0);
-	tl__caught_set(me, error);
-	task_end(me->sched, me, -tl_error_code(error));
+	code = tl_error_code(error);
+	tl__caught_set(me, error);	/* a destructor may do anything */
+	task_end(me->sched, me, -code);
 }

@@ -16,6 +16,9 @@ void tl__task_buried(struct tl_sched *s, struct tl_task *t);
 /* "tasklet 12 (name)", in a buffer of the calling thread. */
 const char *tl__task_label(const struct tl_task *t);
 
+/* @task, whose scheduler has ended, lost its last handle. */
+void tl__orphan_release(struct tl_task *task);
+
 /* Puts the stack of a tasklet that nobody refers to back into the cache. */
 void tl__stack_release(struct tl_sched *s, struct tl_task *t);
 

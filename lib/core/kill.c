@@ -138,24 +138,30 @@ void tl__throw_at(struct tl_sched *s, struct tl_task *t, struct tl_error *error)
 {
 	struct tl_error *dropped = raise_in(t, error);
 
-	if (t->state == TL__BLOCKED && !(t->flags & TL__SHIELDED))
+	/* A shield protects a pause as well as a wait. */
+	if (t->flags & TL__SHIELDED)
+		goto out;
+	if (t->state == TL__BLOCKED)
 		t->wait_ops->abandon(t, -tl_error_code(t->thrown));
 	else if (t->state == TL__PAUSED)
 		tl__unpause(s, t);
 	tl__yield_raise(t);
+out:
 	tl_error_free(dropped);
 }
 
-/* Throwing at one whose function has not begun: it ends without running. */
-static void end_unstarted(struct tl_sched *s, struct tl_task *t,
-			  struct tl_error *error)
+/* A kill of one whose function has not begun: it ends without running. */
+static void end_unstarted(struct tl_sched *s, struct tl_task *t)
 {
+	struct tl_error *thrown = t->thrown;
+
 	if (t->state == TL__RUNNABLE)
 		tl__ring_remove(s, t);
 	else
 		s->paused--;
+	t->thrown = NULL;
 	tl__task_buried(s, t);
-	tl_error_free(error);	/* last: its destructor may do anything */
+	tl_error_free(thrown);	/* last: its destructor may do anything */
 }
 
 static bool is_alive(const struct tl_task *t)
@@ -179,7 +185,10 @@ static int throw_into(struct tl_task *t, struct tl_error *error, bool later)
 	me = tl__me(s);
 	if (t == me && me->state == TL__RUNNABLE) {
 		tl_error_free(raise_in(me, error));
-		return (me->flags & TL__SHIELDED) ? 0 : tl__raise(me);
+		/* Whoever throws must know from the result whose it is now. */
+		if (error != &tl__error_killed || (me->flags & TL__SHIELDED))
+			return 0;
+		return -ECANCELED;
 	}
 	if (!is_alive(t))
 		return error == &tl__error_killed ? 0 : -ESRCH;
@@ -188,10 +197,11 @@ static int throw_into(struct tl_task *t, struct tl_error *error, bool later)
 		if (r)
 			return r;
 	}
-	if (!(t->flags & (TL__STARTED | TL__MAIN))) {
+	if (error == &tl__error_killed &&
+	    !(t->flags & (TL__STARTED | TL__MAIN))) {
 		if (t == s->entering)
 			return -EPERM;	/* the switch to it is under way */
-		end_unstarted(s, t, error);
+		end_unstarted(s, t);
 		return 0;
 	}
 	tl__throw_at(s, t, error);
@@ -199,7 +209,7 @@ static int throw_into(struct tl_task *t, struct tl_error *error, bool later)
 	if (later || t->state != TL__RUNNABLE)
 		return 0;
 	s->head = t;
-	return tl__yield_to(s, me, t);
+	return tl__settled_to(s, me, t);
 }
 
 int tl_task_kill(struct tl_task *task)
@@ -216,9 +226,8 @@ static int throw_error(struct tl_task *task, struct tl_error *error, bool later)
 {
 	if (!error)
 		return -EINVAL;
-	if (task->sched == tl__sched_self)
-		tl__error_set_origin(error,
-				     tl__task_label(tl__me(tl__sched_self)));
+	if (tl__is_ours(task))
+		tl__error_set_origin(error, tl__task_label(tl__me(task->sched)));
 	return throw_into(task, error, later);
 }
 

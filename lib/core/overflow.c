@@ -37,6 +37,9 @@ static void on_segv(int sig, siginfo_t *info, void *context)
 			info->si_addr);
 	/* Back to the instruction that failed, this time with the default. */
 	signal(sig, SIG_DFL);
+	/* Sent by somebody: no instruction will fail again. */
+	if (info->si_code <= 0)
+		raise(sig);
 }
 
 static void install_handler(void)

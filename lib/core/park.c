@@ -9,14 +9,14 @@
  */
 #include "core/park.h"
 
+#include <errno.h>
+
 #include "base/list.h"
 #include "core/kill.h"
 #include "core/run.h"
 #include "os/clock.h"
 
 #define ROUNDS_WITHOUT_OUTSIDE (1 << 20)
-/* Switches between looks at the clock, where a timer is pending: it costs 24 ns. */
-#define SWITCHES_PER_CLOCK 32
 
 void tl__schedule_callback(struct tl_sched *s, struct tl_task *from,
 			   struct tl_task *to, bool linked)
@@ -117,7 +117,8 @@ static void expire_timers(struct tl_sched *s)
 						     timer);
 
 		tl__heap_remove(&s->timers, node);
-		t->wait_ops->abandon(t, -ETIMEDOUT);
+		t->wait_ops->abandon(
+			t, t->wait_ops->until_deadline ? 0 : -ETIMEDOUT);
 	}
 }
 
@@ -135,29 +136,30 @@ static bool outside_wakers(struct tl_sched *s)
 
 void tl__poll(struct tl_sched *s)
 {
-	int round = s->runcount ? (int)s->runcount : 1;
+	int saved = errno;
+	int round;
 
-	if (unlikely(s->stacks.nfree > TL__STACK_CACHE_MAX))
+	if (unlikely(s->stacks.free_bytes > TL__STACK_CACHE_MAX))
 		tl__stack_trim(s, TL__STACK_CACHE_MAX / 2);
 	tl__inbox_drain(s);
 	if (s->reactor_ops)
 		s->reactor_ops->poll(s->reactor, !s->head);
-	if (s->timers.len) {
-		s->polls += (unsigned int)round;
-		if (!s->head || s->polls >= SWITCHES_PER_CLOCK) {
-			s->polls = 0;
-			expire_timers(s);
-		}
-	}
+	/* A look at the clock costs some 24 ns: once a round, if there is a timer. */
+	if (s->timers.len)
+		expire_timers(s);
+	round = s->runcount ? (int)s->runcount : 1;
 	s->round_left = outside_wakers(s) ? round : ROUNDS_WITHOUT_OUTSIDE;
+	errno = saved;
 }
 
 static void sleep_until_woken(struct tl_sched *s)
 {
 	uint64_t deadline = TL_FOREVER;
+	int saved = errno;
 
 	tl__heap_peek(&s->timers, &deadline);
 	tl__inbox_sleep(s, deadline);
+	errno = saved;
 }
 
 struct tl_task *tl__next_runnable(struct tl_sched *s)

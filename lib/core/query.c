@@ -85,6 +85,8 @@ int tl_task_set_name(struct tl_task *task, const char *name)
 {
 	char *copy = NULL;
 
+	if (task->sched && !tl__is_ours(task))
+		return -EXDEV;
 	if (name) {
 		size_t size = strlen(name) + 1;
 

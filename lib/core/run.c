@@ -4,7 +4,7 @@
  * out of a tasklet.
  *
  * The runs under way form a stack, s->runs. The tasklet of each is paused and
- * carries TL__RUNNING, unless somebody made it runnable; it then takes its run,
+ * carries TL__IN_RUN, unless somebody made it runnable; it then takes its run,
  * and those inside it, off the stack when it is back.
  */
 #include "core/run.h"
@@ -100,14 +100,14 @@ int tl_run(void)
 	run.task = me;
 	run.outer = s->runs;
 	s->runs = &run;
-	me->flags |= TL__RUNNING;
+	me->flags |= TL__IN_RUN;
 	tl__ring_remove(s, me);
 	me->state = TL__PAUSED;
 	s->paused++;
 	next = tl__next_runnable(s);	/* never NULL: we can be woken */
 	if (next != me)
 		tl__settled_to(s, me, next);
-	me->flags &= ~TL__RUNNING;
+	me->flags &= ~TL__IN_RUN;
 	run_leave(s, &run);
 
 	if (run.verdict < 0) {

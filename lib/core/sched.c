@@ -13,14 +13,21 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include <tasklet/time.h>
+
 #include "base/alloc.h"
+#include "base/list.h"
 #include "core/end.h"
 #include "core/overflow.h"
 #include "core/park.h"
 #include "os/clock.h"
 #include "os/log.h"
 
+/* How hard to try to end what swallows its kill: in all at most ten seconds. */
 #define KILL_ROUNDS 10
+#define END_TURNS 1000
+#define END_WAITS 1000
+#define END_WAIT_NS 1000000
 #define ID_RANGE 4096
 
 struct thread_memory {
@@ -113,6 +120,7 @@ static void main_init(struct tl_sched *s, struct tl_task *main)
 struct tl_sched *tl__sched_create(void)
 {
 	struct thread_memory *memory;
+	int saved = errno;
 	struct tl_sched *s;
 
 	if (shadow_stack_live()) {
@@ -129,11 +137,14 @@ struct tl_sched *tl__sched_create(void)
 	memory = tl__fault() ? MAP_FAILED :
 		mmap(NULL, sizeof(*memory), PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (memory == MAP_FAILED)
+	if (memory == MAP_FAILED) {
+		errno = saved;
 		return NULL;
+	}
 	s = &memory->sched;
 	if (pthread_setspecific(thread_key, s)) {
 		munmap(memory, sizeof(*memory));
+		errno = saved;
 		return NULL;
 	}
 	tl__heap_init(&s->timers);
@@ -142,6 +153,7 @@ struct tl_sched *tl__sched_create(void)
 	s->random = tl__now() | 1;
 	main_init(s, &memory->main);
 	tl__sched_self = s;
+	errno = saved;
 	return s;
 }
 
@@ -165,24 +177,79 @@ static bool kill_each(struct tl_task *t, void *arg)
 	return true;
 }
 
+/* What a victim may have left on, and nobody else turns off any more. */
+static void clear_traps(struct tl_sched *s)
+{
+	s->trap_level = 0;
+	s->slow &= ~TL__SLOW_TRAP;
+	s->main->flags &= ~(TL__BLOCKTRAP | TL__SHIELDED);
+}
+
+/*
+ * Lets those that were killed unwind, for a bounded number of turns: one that
+ * swallows its kill and goes on must not keep us. Where only the kernel or the
+ * pool still holds one, waits for that, but not for ever either.
+ */
+static void let_them_end(struct tl_sched *s)
+{
+	int turns = END_TURNS, waits = END_WAITS;
+
+	while (s->alive > 1) {
+		clear_traps(s);
+		if (s->runcount > 1 && turns-- > 0)
+			tl_schedule();
+		else if (s->runcount == 1 && s->io_pending && waits-- > 0)
+			tl_sleep(END_WAIT_NS);
+		else
+			break;
+		/* An error out of one of them must not stop the others. */
+		tl_error_free(tl_catch());
+	}
+}
+
 static unsigned int kill_all(struct tl_sched *s)
 {
 	int i;
 
 	for (i = 0; i < KILL_ROUNDS && s->alive > 1; i++) {
 		tl__stack_each(s, kill_each, s);
-		/* An error out of one of them must not stop the others. */
-		while (tl_run() < 0)
-			tl_error_free(tl_catch());
+		let_them_end(s);
 	}
 	return (unsigned int)(s->alive - 1);
+}
+
+/* The last handle of a main tasklet that has outlived its scheduler. */
+static void free_memory(struct tl_task *main)
+{
+	struct thread_memory *memory = tl__container_of(
+		main, struct thread_memory, main);
+
+	munmap(memory, sizeof(*memory));
+}
+
+void tl__orphan_release(struct tl_task *task)
+{
+	if (task->flags & TL__MAIN)
+		free_memory(task);
+	else
+		tl__stack_orphan_release(task);
+}
+
+static void main_fini(struct tl_task *main)
+{
+	tl__free(main->name);
+	main->name = NULL;
+	main->sched = NULL;
+	main->state = TL__DEAD;
+	if (!--main->refs)
+		free_memory(main);
 }
 
 int tl_sched_end(void)
 {
 	struct tl_sched *s = tl__sched_self;
-	struct thread_memory *memory;
 	unsigned int left;
+	int saved = errno;
 
 	if (!s)
 		return 0;
@@ -190,26 +257,25 @@ int tl_sched_end(void)
 		return -EINVAL;
 	if (s->slow & TL__SLOW_IN_CALLBACK)
 		return -EPERM;
-	s->trap_level = 0;
-	s->slow &= ~TL__SLOW_TRAP;
-	s->main->flags &= ~TL__BLOCKTRAP;
+	clear_traps(s);
 	tl_error_free(tl_catch());
 	left = kill_all(s);
 	if (left)
 		return (int)left;
 
+	/* While all is still in place: destructors of users run here. */
+	tl__caught_drop(s->main);
+	if (s->alive > 1)
+		return (int)(s->alive - 1);
 	tl__inbox_settle(s);
 	if (s->reactor_ops)
 		s->reactor_ops->destroy(s->reactor);
 	tl__heap_fini(&s->timers);
 	tl__stack_fini(s);
-	tl_error_free(s->main->thrown);
-	tl_error_free(s->main->caught);
-	tl__free(s->main->name);
 	tl__overflow_thread_end(s);
-	memory = (struct thread_memory *)s;
 	pthread_setspecific(thread_key, NULL);
 	tl__sched_self = NULL;
-	munmap(memory, sizeof(*memory));
+	main_fini(s->main);
+	errno = saved;
 	return 0;
 }

@@ -18,6 +18,7 @@ static bool sleep_abandon(struct tl_task *task, int result)
 static const struct tl__wait_ops sleep_ops = {
 	.verb = "sleeps",
 	.abandon = sleep_abandon,
+	.until_deadline = true,
 };
 
 uint64_t tl_now(void)
@@ -46,8 +47,7 @@ int tl_sleep_until(uint64_t deadline_ns)
 		r = tl__deadline_arm(s, me, deadline_ns);
 	if (r)
 		return r;
-	r = tl__park(s, me, &sleep_ops, NULL);
-	return r == -ETIMEDOUT ? 0 : r;
+	return tl__park(s, me, &sleep_ops, NULL);
 }
 
 int tl_sleep(uint64_t ns)

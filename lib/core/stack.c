@@ -5,7 +5,7 @@
  * A stack is in use, warm (free, in the cache's list, its pages in place), cold
  * (free, its pages given back, a bit in the slab), or not yet carved from its
  * slab. Invariants: slab->used counts those in use; the cache's nfree counts the
- * warm ones of all classes and stays within TL__STACK_CACHE_MAX, but for the
+ * warm ones of all classes, whose free_bytes stay within the limit but for the
  * moment until the next poll trims it.
  *
  * Guards: MADV_GUARD_INSTALL (Linux 6.13) makes any number of them inside one
@@ -14,6 +14,7 @@
  * is unguarded, counted in tl_stats(), and said once on stderr.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -217,7 +218,7 @@ static struct tl_task *slot_reopen_cold(struct tl_sched *s,
 	return slot_open(s, slab, i);
 }
 
-struct tl_task *tl__stack_alloc_slow(struct tl_sched *s, int class)
+static struct tl_task *stack_make(struct tl_sched *s, int class)
 {
 	struct tl__slab *slab = s->stacks.slabs[class];
 	struct tl_task *task = s->stacks.free[class];
@@ -225,6 +226,7 @@ struct tl_task *tl__stack_alloc_slow(struct tl_sched *s, int class)
 	if (task) {
 		s->stacks.free[class] = task->next;
 		s->stacks.nfree--;
+		s->stacks.free_bytes -= task->slab->slot_size;
 		task->slab->used++;
 		return task;
 	}
@@ -240,6 +242,15 @@ struct tl_task *tl__stack_alloc_slow(struct tl_sched *s, int class)
 	if (slab->ncold)
 		return slot_reopen_cold(s, slab);
 	return slot_open(s, slab, slab->carved++);
+}
+
+struct tl_task *tl__stack_alloc_slow(struct tl_sched *s, int class)
+{
+	int saved = errno;
+	struct tl_task *task = stack_make(s, class);
+
+	errno = saved;
+	return task;
 }
 
 /* Unmaps a slab none of whose stacks is in use or in the list of warm ones. */
@@ -290,7 +301,7 @@ static size_t slabs_drop_unused(struct tl_sched *s, int class)
 	return bytes;
 }
 
-static size_t trim_class(struct tl_sched *s, int class, unsigned int *keep)
+static size_t trim_class(struct tl_sched *s, int class, size_t *keep)
 {
 	struct tl_task **link = &s->stacks.free[class];
 	struct tl_task *task;
@@ -300,15 +311,16 @@ static size_t trim_class(struct tl_sched *s, int class, unsigned int *keep)
 	 * Newest first: those that we keep are the likeliest to be in a cache.
 	 * A slab with a kept stack must survive, so kept ones count as used.
 	 */
-	while (*keep && (task = *link)) {
+	while ((task = *link) && *keep >= task->slab->slot_size) {
+		*keep -= task->slab->slot_size;
 		task->slab->used++;
 		link = &task->next;
-		(*keep)--;
 	}
 	while ((task = *link)) {
 		*link = task->next;
 		s->stacks.nfree--;
 		s->stacks.nstacks--;
+		s->stacks.free_bytes -= task->slab->slot_size;
 		if (task->slab->used)
 			bytes += slot_cool(task);
 		else	/* the slab may go as a whole */
@@ -324,14 +336,16 @@ static size_t trim_class(struct tl_sched *s, int class, unsigned int *keep)
 	return bytes;
 }
 
-size_t tl__stack_trim(struct tl_sched *s, unsigned int keep)
+size_t tl__stack_trim(struct tl_sched *s, size_t keep)
 {
 	size_t bytes = 0;
+	int saved = errno;
 	int class;
 
 	for (class = 0; class < TL__STACK_CLASSES; class++)
 		if (s->stacks.slabs[class])
 			bytes += trim_class(s, class, &keep);
+	errno = saved;
 	return bytes;
 }
 
@@ -350,11 +364,17 @@ void tl__stack_fini(struct tl_sched *s)
 
 void tl__stack_orphan_release(struct tl_task *task)
 {
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	struct tl__slab *slab = task->slab;
+	bool last;
 
 	tl__free(task->name);
 	tl__annotate_unmap(&task->annotation);
-	if (--slab->used)
+	/* Two threads may hold handles to different stacks of one slab. */
+	pthread_mutex_lock(&lock);
+	last = !--slab->used;
+	pthread_mutex_unlock(&lock);
+	if (!last)
 		return;
 	munmap(slab->base, slab->slots * slab->slot_size);
 	tl__free(slab);

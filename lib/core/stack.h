@@ -25,8 +25,8 @@ struct tl_task;
 #define TL__STACK_CLASSES	17	/* up to 1 GiB */
 #define TL__STACK_CLASS_DEFAULT	2	/* 64 KiB */
 
-/* Free stacks whose memory is kept, all classes together. */
-#define TL__STACK_CACHE_MAX	8192
+/* Bytes of free stacks whose memory is kept, all classes together. */
+#define TL__STACK_CACHE_MAX	((size_t)64 << 20)
 
 #define TL__SLAB_SLOTS_MAX 512
 
@@ -43,6 +43,7 @@ struct tl__slab {
 struct tl__stack_cache {
 	struct tl_task *free[TL__STACK_CLASSES];	/* through next */
 	unsigned int nfree;
+	size_t free_bytes;
 	struct tl__slab *slabs[TL__STACK_CLASSES];
 	uint64_t nstacks, unguarded, bytes;
 };
@@ -60,8 +61,8 @@ struct tl_task *tl__stack_alloc_slow(struct tl_sched *s, int class);
 void *tl__stack_top(const struct tl_task *task);
 char *tl__stack_low(const struct tl_task *task);
 
-/* Gives free stacks beyond @keep back to the kernel. Returns the bytes. */
-size_t tl__stack_trim(struct tl_sched *s, unsigned int keep);
+/* Gives free stacks beyond @keep bytes back to the kernel. Returns the bytes. */
+size_t tl__stack_trim(struct tl_sched *s, size_t keep);
 
 /*
  * The scheduler ends; no tasklet is alive. Unmaps every slab without a dead
@@ -69,7 +70,7 @@ size_t tl__stack_trim(struct tl_sched *s, unsigned int keep);
  */
 void tl__stack_fini(struct tl_sched *s);
 
-/* @task, whose scheduler has ended, lost its last handle. */
+/* The same for a stack whose scheduler has ended. Any thread. */
 void tl__stack_orphan_release(struct tl_task *task);
 
 /* Calls @fn for each stack that ever held a tasklet; stops when it says so. */

@@ -13,12 +13,15 @@
 
 #if defined(__x86_64__)
 
-#ifdef __CET__
-#include <cet.h>
+/* Not <cet.h>: it would add a note of its own, and promise shadow stacks. */
+#if defined(__CET__) && (__CET__ & 1)
+#define _CET_ENDBR endbr64
 #define JUMP_RCX notrack jmp *%rcx
+#define CET_FEATURES 1	/* IBT */
 #else
 #define _CET_ENDBR
 #define JUMP_RCX jmp *%rcx
+#define CET_FEATURES 0
 #endif
 
 	.text
@@ -87,7 +90,6 @@ tl__switch_final:
 	_CET_ENDBR
 	movq	%rdi, %rsi
 	movq	(%rdi), %rsp
-	movl	8(%rdi), %eax
 	.cfi_def_cfa %rsp, 56
 	.cfi_offset %rbp, -16
 	.cfi_offset %rbx, -24
@@ -95,6 +97,7 @@ tl__switch_final:
 	.cfi_offset %r13, -40
 	.cfi_offset %r14, -48
 	.cfi_offset %r15, -56
+	movl	8(%rdi), %eax
 	popq	%r15
 	.cfi_def_cfa_offset 48
 	.cfi_restore %r15
@@ -155,11 +158,7 @@ tl__switch_start:
 	.asciz	"GNU"
 	.long	0xc0000002	/* GNU_PROPERTY_X86_FEATURE_1_AND */
 	.long	4
-#ifdef __CET__
-	.long	1		/* IBT */
-#else
-	.long	0
-#endif
+	.long	CET_FEATURES
 	.long	0
 
 #elif defined(__aarch64__)

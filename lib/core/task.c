@@ -12,6 +12,7 @@
 #include "core/kill.h"
 #include "core/park.h"
 #include "core/run.h"
+#include "os/log.h"
 
 #define KILL_ROUNDS 10	/* for one that catches the kill and pauses again */
 
@@ -29,6 +30,7 @@ static inline struct tl_task *stack_alloc(struct tl_sched *s, int class)
 		return tl__stack_alloc_slow(s, class);
 	s->stacks.free[class] = t->next;
 	s->stacks.nfree--;
+	s->stacks.free_bytes -= t->slab->slot_size;
 	t->slab->used++;
 	return t;
 }
@@ -187,15 +189,16 @@ int tl_spawn_run(struct tl_task **out, tl_task_fn *fn, void *arg)
 	if (unlikely(!s))
 		return tl__sched_error();
 	me = s->head;
-	r = tl__switch_check(s);
-	if (unlikely(r))
-		return r;
-	r = tl_spawn(out, fn, arg);
+	r = tl__raise_check(me);
+	if (likely(!r))
+		r = tl__switch_check(s);
+	if (likely(!r))
+		r = tl_spawn(out, fn, arg);
 	if (unlikely(r))
 		return r;
 	t = me->prev;
 	s->head = t;
-	return tl__yield_to(s, me, t);
+	return tl__settled_to(s, me, t);
 }
 
 struct tl_task *tl_task_ref(struct tl_task *task)
@@ -213,9 +216,13 @@ static void kill_unreachable(struct tl_sched *s, struct tl_task *t)
 	for (i = 0; i < KILL_ROUNDS; i++) {
 		if (tl_task_kill(t) == -EPERM && is_alive(t))
 			tl__throw_at(s, t, &tl__error_killed);
+		/* Not even a shield may keep it: nobody can make it run. */
+		if (t->state == TL__PAUSED && t->refs == 1 &&
+		    (t->flags & (TL__SHIELDED | TL__IN_RUN)) == TL__SHIELDED)
+			tl__unpause(s, t);
 		/* It may take a handle meanwhile, or pause again. */
 		if (t->refs > 1 || t->state != TL__PAUSED ||
-		    (t->flags & TL__RUNNING))
+		    (t->flags & TL__IN_RUN))
 			break;
 	}
 	if (!--t->refs && !is_alive(t))
@@ -226,11 +233,16 @@ void tl_task_unref(struct tl_task *task)
 {
 	struct tl_sched *s;
 
-	if (!task || --task->refs)
+	if (!task)
 		return;
 	s = task->sched;
+	if (s && s != tl__sched_self)
+		tl__fatal("tl_task_unref() of %s, another thread's",
+			  tl__task_label(task));
+	if (--task->refs)
+		return;
 	if (!s) {
-		tl__stack_orphan_release(task);
+		tl__orphan_release(task);
 		return;
 	}
 	switch (task->state) {
@@ -240,7 +252,7 @@ void tl_task_unref(struct tl_task *task)
 		tl__stack_release(s, task);
 		break;
 	case TL__PAUSED:
-		if (task->flags & TL__RUNNING)
+		if (task->flags & TL__IN_RUN)
 			break;	/* its tl_run() will make it runnable */
 		if (task->flags & TL__STARTED) {
 			kill_unreachable(s, task);
@@ -401,10 +413,12 @@ int tl_task_run(struct tl_task *task)
 
 	if (!s)
 		return tl__sched_error();
-	r = target_check(s, task);
+	me = s->head;
+	r = tl__raise_check(me);
+	if (!r)
+		r = target_check(s, task);
 	if (r)
 		return r > 0 ? 0 : r;
-	me = s->head;
 	if (task->state == TL__PAUSED)
 		tl__unpause(s, task);
 	s->head = task;
@@ -456,6 +470,19 @@ static int schedule_alone(struct tl_sched *s, struct tl_task *me)
 	return tl__yield_to(s, me, s->head);
 }
 
+/*
+ * The call fails, but not at the others' cost: a loop that only looks at its own
+ * condition must not freeze them.
+ */
+static int schedule_raised(struct tl_sched *s, struct tl_task *me, int r)
+{
+	if (!tl__switch_check(s) && me->next != me) {
+		s->head = me->next;
+		(void)tl__settled_to(s, me, s->head);
+	}
+	return r;
+}
+
 int tl_schedule(void)
 {
 	struct tl_sched *s = tl__sched();
@@ -467,7 +494,7 @@ int tl_schedule(void)
 	me = s->head;
 	r = tl__raise_check(me);
 	if (unlikely(r))
-		return r;
+		return schedule_raised(s, me, r);
 	next = me->next;
 	if (unlikely(next == me))
 		return schedule_alone(s, me);
@@ -487,9 +514,7 @@ int tl_schedule_remove(void)
 	if (!s)
 		return tl__sched_error();
 	me = s->head;
-	r = tl__raise_check(me);
-	if (!r)
-		r = tl__switch_check(s);
+	r = tl__block_check(s, me, true);
 	if (r)
 		return r;
 	if (!me->refs)

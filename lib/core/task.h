@@ -44,7 +44,7 @@ enum tl__state {
 #define TL__SHIELDED	(1u << 3)  /* ... but not yet */
 #define TL__BLOCKTRAP	(1u << 4)
 #define TL__FPENV	(1u << 5)  /* has control words of its own */
-#define TL__RUNNING	(1u << 6)  /* paused because it is inside tl_run() */
+#define TL__IN_RUN	(1u << 6)  /* paused because it is inside tl_run() */
 #define TL__DELIVERED	(1u << 7)  /* the next call reports `caught` once */
 #define TL__IN_END	(1u << 8)  /* its function has returned */
 #define TL__STALE	(1u << 9)  /* errors wait to be freed by it */
@@ -79,6 +79,7 @@ struct tl__wait_ops {
 	/* The next (+1) or previous (-1) in the queue; NULL: there is none. */
 	struct tl_task *(*neighbour)(const struct tl_task *task, int side);
 	int direction;		/* of a channel: +1 send, -1 receive; else 0 */
+	bool until_deadline;	/* its deadline is what it waits for */
 };
 
 struct tl_task {
@@ -162,7 +163,6 @@ struct tl_sched {
 	struct tl__run *runs;		/* innermost first */
 	struct tl__heap timers;
 	unsigned int io_pending;	/* what only the kernel or a pool ends */
-	unsigned int polls;		/* since the clock was read */
 	void *reactor;
 	const struct tl__reactor_ops *reactor_ops;
 	struct tl__inbox inbox;

@@ -17,10 +17,10 @@
 #include "base/alloc.h"
 #include "io/io.h"
 
-/* Queues @job on behalf of the caller, which then waits for it. */
-static int submit(struct tl_sched *s, struct tl__job *job, uint64_t deadline_ns)
+/* Queues @job on behalf of @me, which then waits for it. */
+static int submit(struct tl_sched *s, struct tl_task *me, struct tl__job *job,
+		  uint64_t deadline_ns)
 {
-	struct tl_task *me = s->head;
 	int r;
 
 	r = tl__deadline_arm(s, me, deadline_ns);
@@ -76,21 +76,23 @@ int tl_offload_until(long (*fn)(void *arg), void *arg, long *result,
 {
 	struct tl_sched *s = tl__sched();
 	struct call call = { .fn = fn, .arg = arg };
+	struct tl_task *me;
 	int r;
 
 	if (!s)
 		return tl__sched_error();
 	if (!fn)
 		return -EINVAL;
-	r = tl__block_check(s, s->head, true);
+	me = tl__me(s);
+	r = tl__block_check(s, me, true);
 	if (r)
 		return r;
 	call.job.run = call_run;
 	call.job.done = call_done;
-	call.task = s->head;
-	r = submit(s, &call.job, deadline_ns);
+	call.task = me;
+	r = submit(s, me, &call.job, deadline_ns);
 	if (!r)
-		r = tl__park(s, s->head, &call_ops, &call.job);
+		r = tl__park(s, me, &call_ops, &call.job);
 	if (!r && result)
 		*result = call.result;
 	return r;
@@ -210,6 +212,7 @@ int tl_getaddrinfo_until(const char *node, const char *service,
 			 uint64_t deadline_ns)
 {
 	struct tl_sched *s = tl__sched();
+	struct tl_task *me;
 	struct lookup *l;
 	int r;
 
@@ -217,19 +220,20 @@ int tl_getaddrinfo_until(const char *node, const char *service,
 		return tl__sched_error();
 	if (!out)
 		return -EINVAL;
-	r = tl__block_check(s, s->head, true);
+	me = tl__me(s);
+	r = tl__block_check(s, me, true);
 	if (r)
 		return r;
 	l = lookup_new(node, service, hints);
 	if (!l)
 		return -ENOMEM;
-	l->task = s->head;
-	r = submit(s, &l->job, deadline_ns);
+	l->task = me;
+	r = submit(s, me, &l->job, deadline_ns);
 	if (r) {
 		lookup_free(l);
 		return r;
 	}
-	r = tl__park(s, s->head, &lookup_ops, &l->job);
+	r = tl__park(s, me, &lookup_ops, &l->job);
 	if (r)
 		return r;	/* whoever ended the wait has taken it */
 	r = lookup_result(l);

@@ -7,6 +7,7 @@
 #include "io/uring-ops.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -33,6 +34,18 @@ static void prepare_accept(struct io_uring_sqe *sqe, const struct tl__io_op *op)
 	else
 		io_uring_prep_accept(sqe, op->fd, op->buf, op->extra,
 				     op->flags);
+}
+
+/*
+ * The kernel's first try is with O_NONBLOCK, which does not wait for the other
+ * end of a named pipe nor for a terminal's line, and takes that for the answer.
+ * So it is left to a worker thread, at 5 us, wherever that could matter.
+ */
+static void prepare_open(struct io_uring_sqe *sqe, const struct tl__io_op *op)
+{
+	io_uring_prep_openat(sqe, op->fd, op->buf, op->flags, op->mode);
+	if (!(op->flags & (O_NONBLOCK | O_DIRECTORY | O_PATH)))
+		sqe->flags |= IOSQE_ASYNC;
 }
 
 static void prepare_transfer(struct io_uring_sqe *sqe,
@@ -128,7 +141,7 @@ void tl__uring_op_prepare(struct io_uring_sqe *sqe, const struct tl__io_op *op,
 		prepare_message(sqe, op);
 		break;
 	case TL__IO_OPENAT:
-		io_uring_prep_openat(sqe, op->fd, op->buf, op->flags, op->mode);
+		prepare_open(sqe, op);
 		break;
 	case TL__IO_CLOSE:
 		io_uring_prep_close(sqe, op->fd);

@@ -34,6 +34,9 @@
 #define SQ_ENTRIES_MIN	32
 #define CQ_ENTRIES_MIN	64
 
+/* Threads for calls that block after all, on files; the default is 4 a CPU. */
+#define WORKERS_MAX	64
+
 #define REQUIRED_FEATURES						\
 	(IORING_FEAT_NODROP | IORING_FEAT_FAST_POLL |			\
 	 IORING_FEAT_EXT_ARG | IORING_FEAT_RW_CUR_POS |			\
@@ -234,6 +237,18 @@ static void set_array(struct tl__uring *u)
 		u->ring.sq.array[i] = i;
 }
 
+/* What makes it better, but that it can do without. */
+static void improve(struct tl__uring *u)
+{
+	unsigned int workers[2] = { WORKERS_MAX, 0 };
+
+	io_uring_register_iowq_max_workers(&u->ring, workers);	/* 5.15 */
+	if (has_nosignal())
+		u->write_flags = RWF_NOSIGNAL;
+	if (!tl__uring_test_old && io_uring_register_ring_fd(&u->ring) == 1)
+		u->enter_flags = IORING_ENTER_REGISTERED_RING; /* 5.18 */
+}
+
 int tl__uring_open(struct tl__uring *u, const char **why)
 {
 	int r;
@@ -256,10 +271,7 @@ int tl__uring_open(struct tl__uring *u, const char **why)
 		*why = words_for(r);
 		return r;
 	}
-	if (!tl__uring_test_old && io_uring_register_ring_fd(&u->ring) == 1)
-		u->enter_flags = IORING_ENTER_REGISTERED_RING;
-	if (has_nosignal())
-		u->write_flags = RWF_NOSIGNAL;
+	improve(u);
 	return 0;
 }
 

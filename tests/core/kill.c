@@ -76,26 +76,28 @@ static int code_of(int how)
 
 static int fn_self(void *arg)
 {
-	long v, how = (long)arg;
+	long v = 0, how = (long)arg;
 	struct tl_select_case c[1] = { TL_CASE_RECV(chan, &v) };
-	int r = hit(tl_current(), (int)how);
+	int code = code_of((int)how);
 
-	say("%d", r == code_of((int)how));
-	/* Sticky: whatever might block fails in the same way. */
-	say("%d", tl_schedule() == r);
-	say("%d", tl_chan_recv(chan, &v) == r);
-	say("%d", tl_chan_send(chan, &v) == r);
-	say("%d", tl_chan_recv_until(chan, &v, tl_now() + 1000) == r);
-	say("%d", tl_sleep(1) == r);
-	say("%d", tl_select(c, 1) == r);
-	say("%d", tl_select_until(c, 1, TL_FOREVER - 1) == r);
-	say("%d", tl_run() == r);
-	say("%d", tl_schedule_remove() == r);
-	say("%d", tl_task_switch(tl_main()) == r);
+	say("%d", hit(tl_current(), (int)how));
+	/* Sticky: whatever might block or switch away fails in the same way. */
+	say("%d", tl_schedule() == code);
+	say("%d", tl_chan_recv(chan, &v) == code);
+	say("%d", tl_chan_send(chan, &v) == code);
+	say("%d", tl_chan_recv_until(chan, &v, tl_now() + 1000) == code);
+	say("%d", tl_sleep(1) == code);
+	say("%d", tl_select(c, 1) == code);
+	say("%d", tl_select_until(c, 1, TL_FOREVER - 1) == code);
+	say("%d", tl_run() == code);
+	say("%d", tl_schedule_remove() == code);
+	say("%d", tl_task_switch(tl_main()) == code);
+	say("%d", tl_task_run(tl_main()) == code);
+	say("%d", tl_spawn_run(NULL, fn_say, NULL) == code);
 	/* What never blocks goes on. */
 	say("%d", tl_chan_try_recv(chan, &v) == -EAGAIN);
 	say("%d", tl_try_select(c, 1) == -EAGAIN);
-	say("c%d", caught() == -r);
+	say("c%d", caught() == -code);
 	say("%d", tl_schedule());
 	say("%d", tl_chan_recv_until(chan, &v, 1) == -ETIMEDOUT);
 	return 0;
@@ -103,14 +105,15 @@ static int fn_self(void *arg)
 
 static void test_self(void)
 {
+	char want[80];
 	int how;
 
 	for (how = KILL; how <= THROW_LATER; how++) {
 		freed = 0;
 		go("A", fn_self, (void *)(long)how);
 		tl_run();
-		tap_str(said(), "1 1 1 1 1 1 1 1 1 1 1 1 1 c1 0 1", "1.5.1: %s at oneself fails this call and each that might block, until caught",
-			how_name[how]);
+		snprintf(want, sizeof(want), "%d 1 1 1 1 1 1 1 1 1 1 1 1 1 1 c1 0 1", how >= THROW ? 0 : -ECANCELED);
+		tap_str(said(), want, "1.5.1: %s at oneself fails each call that might block, until caught", how_name[how]);
 		tap_is(freed, how >= THROW, "1.5.1: the error of %s is freed once", how_name[how]);
 	}
 	tap_is(tl_task_kill(tl_current()), -ECANCELED, "1.5.1: main can be killed by itself");
@@ -118,6 +121,22 @@ static void test_self(void)
 	tap_is(caught(), ECANCELED, "1.5.1: until it catches");
 	tap_is(tl_schedule(), 0, "1.5.1: then they work again");
 	all_gone("self");
+}
+
+/* A schedule that fails still lets the others run: a loop around it must not freeze them. */
+static void test_schedule_raised(void)
+{
+	go("A", fn_say, NULL);
+	tl_task_kill(tl_current());
+	tap_is(tl_schedule(), -ECANCELED, "sched.h: schedule fails in one that was killed");
+	tap_str(said(), "A", "sched.h: and then too the others have run");
+	go("A", fn_say, NULL);
+	tl_switch_trap(1);
+	tap_is(tl_schedule(), -ECANCELED, "sched.h: unless a trap is set");
+	tl_switch_trap(-1);
+	tap_str(said(), "", "sched.h: which holds them");
+	caught();
+	all_gone("schedule");
 }
 
 static void test_not_alive(void)
@@ -149,25 +168,64 @@ static void test_unstarted(void)
 	struct tl_task *t;
 	int how;
 
-	for (how = KILL; how <= THROW_LATER; how++) {
-		freed = 0;
+	for (how = KILL; how <= KILL_LATER; how++) {
 		go("A", fn_say, NULL);
 		t = mk("T", fn_say, NULL);
 		go("B", fn_say, NULL);
 		tap_is(hit(t, how), 0, "1.5: %s at a runnable one that has not begun", how_name[how]);
-		tap_ok(!tl_task_is_alive(t) && freed == (how >= THROW), "1.5: it is dead, and the error is freed");
-		tap_str(ring(), "M A B", "1.5: it is out of the ring");
+		tap_ok(!tl_task_is_alive(t), "1.5: it is dead");
+		tap_str(ring(), "M A B", "1.5: it is out of the ring, and nobody has run");
 		tap_is(tl_run(), TL_RUN_FINISHED, "1.5: no error is reported");
 		tap_str(said(), "A B", "1.5: its function has not run");
 		tl_task_unref(t);
 
-		freed = 0;
 		t = mk_paused("T", fn_say, NULL);
 		tap_is(hit(t, how), 0, "1.5: %s at a paused one that has not begun", how_name[how]);
-		tap_ok(!tl_task_is_alive(t) && freed == (how >= THROW) && stats().alive == 1 && !stats().paused,
-		       "1.5: it is dead, and the error is freed");
+		tap_ok(!tl_task_is_alive(t) && stats().alive == 1 && !stats().paused, "1.5: it is dead");
 		tl_task_unref(t);
 	}
+
+	/* Other errors end it as if its first call had failed: it has an end, though its function never runs. */
+	freed = 0;
+	go("A", fn_say, NULL);
+	t = mk("T", fn_say, NULL);
+	go("B", fn_say, NULL);
+	tap_is(hit(t, THROW), 0, "1.5: throw at a runnable one that has not begun");
+	tap_ok(!tl_task_is_alive(t) && !freed, "1.5: it is dead at once");
+	tap_str(ring(), "M A B", "1.5: it is out of the ring");
+	tap_is(tl_run(), -EIO, "1.6: its error is reported as one that nobody caught");
+	tap_is(caught(), EIO, "1.6: (caught)");
+	tap_is(freed, 1, "1.6: and freed once");
+	tl_run();
+	tap_str(said(), "A B", "1.5: its function has not run");
+
+	freed = 0;
+	tl_task_setup(t, NULL);
+	go("A", fn_say, NULL);
+	tap_is(hit(t, THROW_LATER), 0, "1.5: throw_later at a runnable one that has not begun");
+	tap_str(ring(), "M T A", "1.5.6: it keeps its place");
+	tap_is(tl_schedule(), -EIO, "1.6: and ends with the error when its turn comes");
+	tap_ok(!tl_task_is_alive(t) && caught() == EIO && freed == 1, "1.6: (caught)");
+	tl_run();
+	tap_str(said(), "A", "1.5: its function has not run");
+
+	freed = 0;
+	tl_task_bind_arg(t, fn_say, NULL);
+	go("A", fn_say, NULL);
+	tap_is(hit(t, THROW_LATER), 0, "1.5: throw_later at a paused one that has not begun");
+	tap_str(ring(), "M A T", "1.5.6: it is linked at the end");
+	tap_is(hit(t, KILL), 0, "1.5: a kill before its turn");
+	tap_ok(!tl_task_is_alive(t) && freed == 1, "1.5: ends it without running, and frees that error");
+	tap_is(tl_run(), 0, "1.6: nothing is reported");
+	tap_str(said(), "A", "1.5: its function has not run");
+
+	freed = 0;
+	tl_task_bind_arg(t, fn_say, NULL);
+	tap_is(hit(t, THROW), 0, "1.5: throw at a paused one that has not begun");
+	tap_ok(!tl_task_is_alive(t) && stats().alive == 1 && !stats().paused, "1.5: it is dead at once");
+	tap_is(caught(), EIO, "1.6: with that error");
+	tap_ok(freed == 1 && tl_schedule() == 0, "1.6: once");
+	tl_task_unref(t);
 	all_gone("unstarted");
 }
 
@@ -344,7 +402,7 @@ static void test_delivered(void)
 		tl_schedule();
 		tl_chan_recv(chan, &v);
 		hit(t, how);
-		tl_schedule();
+		tl_run();
 		snprintf(want, sizeof(want), "T0 %d", code_of(how));
 		tap_ok(v == 8, "9: the value was received");
 		tap_str(said(), want, "9: so %s does not make the send fail, but the next call", how_name[how]);
@@ -471,6 +529,16 @@ static int fn_shield_self(UNUSED void *arg)
 	return 0;
 }
 
+static int fn_shield_pause(UNUSED void *arg)
+{
+	tl_shield(true);
+	say("%d", tl_schedule_remove());
+	say("%d", tl_schedule());
+	tl_shield(false);
+	say("%d", tl_schedule());
+	return 0;
+}
+
 static int fn_shield_timeout(UNUSED void *arg)
 {
 	long v;
@@ -502,6 +570,24 @@ static void test_shield(void)
 		tap_is(freed, how >= THROW, "9: and freed once");
 		tl_task_unref(t);
 	}
+	/* A pause is protected as well. */
+	t = mk("T", fn_shield_pause, NULL);
+	tl_schedule();
+	for (how = KILL; how <= KILL_LATER; how++)
+		tap_ok(hit(t, how) == 0 && tl_task_is_paused(t) && tl_runcount() == 1,
+		       "9: %s at one that is paused and shielded leaves it there", how_name[how]);
+	tl_task_insert(t);
+	tl_run();
+	tap_str(said(), "0 0 -125", "9: until it is inserted; the kill waits for the end of the shield");
+	tl_task_unref(t);
+	/* But nobody can insert one without a handle. */
+	t = mk("T", fn_shield_pause, NULL);
+	tl_schedule();
+	tl_task_kill(t);
+	tl_task_unref(t);
+	tl_run();
+	tap_str(said(), "0 0 -125", "9: one that loses its last handle goes on, shielded or not");
+
 	go("T", fn_shield_self, NULL);
 	tl_run();
 	tap_str(said(), "0 0 c0 -125", "9: at oneself as well");
@@ -688,7 +774,8 @@ static void test_destructor(void)
 	t = mk_paused("T", fn_say, NULL);
 	e = mk_error(EIO, "third");
 	tl_error_set_payload(e, &n, destroy_switches);
-	tap_is(tl_task_throw(t, e), 0, "0: an error for one that has not begun");
+	tl_task_throw_later(t, e);
+	tap_is(tl_task_kill(t), 0, "0: an error of one that has not begun and is killed");
 	tap_ok(n == 1 && !tl_task_is_alive(t) && stats().alive == 1, "0: destroyed once, and T is dead");
 	said();
 	tl_task_unref(t);
@@ -709,8 +796,9 @@ static void test_destructor_of_unstarted(void)
 
 	victim = mk_paused("T", fn_say, NULL);
 	tl_error_set_payload(e, &r, destroy_inserts);
-	tl_task_throw(victim, e);
-	tap_is(r, -ESRCH, "0: who is thrown at before it began is dead when the destructor runs");
+	tl_task_throw_later(victim, e);
+	tl_task_kill(victim);
+	tap_is(r, -ESRCH, "0: who is killed before it began is dead when the destructor runs");
 	tap_str(ring(), "M", "0: it can't be brought back");
 	tap_ok(stats().alive == 1 && !stats().paused, "0: and all counts are right");
 	tl_task_unref(victim);
@@ -719,10 +807,11 @@ static void test_destructor_of_unstarted(void)
 
 int main(void)
 {
-	tap_plan(260);
+	tap_plan(277);
 	if (tl_chan_new(&chan, sizeof(long), 0))
 		tap_bail("no channel");
 	test_self();
+	test_schedule_raised();
 	test_not_alive();
 	test_unstarted();
 	test_blocked();

@@ -339,8 +339,8 @@ static void test_cache(void)
 	       "sched.h: %d tasklets at a time", MANY);
 	tl_run();
 	s = stats();
-	tap_ok(s.stacks_cached <= TL__STACK_CACHE_MAX && s.stacks == s.stacks_cached,
-	       "sched.h: when they have ended no more than %d stacks are kept", TL__STACK_CACHE_MAX);
+	tap_ok(s.stacks_cached * 65536 <= TL__STACK_CACHE_MAX && s.stacks == s.stacks_cached,
+	       "sched.h: when they have ended no more than %zu bytes of stacks are kept", TL__STACK_CACHE_MAX);
 	tap_ok(s.stack_bytes < (uint64_t)MANY * 65536, "sched.h: most of the address space is given back by itself");
 	before = resident();
 	freed = tl_trim();

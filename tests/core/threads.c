@@ -247,10 +247,22 @@ static void test_end_state(void)
 
 /* --- a thread that ends ------------------------------------------------------------------------------------------- */
 
+static void defer_unref(UNUSED void *arg)
+{
+	tl_chan_unref(chan);
+}
+
+/* Has the channel's handle: only its own thread can give it up, and this is the last of it that runs. */
+static int fn_recv_owner(void *arg)
+{
+	tl_defer(defer_unref, NULL);
+	return fn_recv(arg);
+}
+
 static void *thread_leaves(UNUSED void *arg)
 {
 	new_chan();
-	go("A", fn_recv, "recv");
+	go("A", fn_recv_owner, "recv");
 	go("P", fn_loop, "loop");
 	go("S", fn_sleep, "sleep");
 	tl_schedule();
@@ -269,7 +281,8 @@ static void *thread_exits(UNUSED void *arg)
 /* A destructor of thread-specific data that uses the library after it has ended. */
 static void key_ends(UNUSED void *arg)
 {
-	go("K", fn_recv, "late");
+	new_chan();
+	go("K", fn_recv_owner, "late");
 	tl_schedule();
 }
 
@@ -277,7 +290,6 @@ static void *thread_key(UNUSED void *arg)
 {
 	static pthread_key_t key;
 
-	new_chan();
 	tl_schedule();
 	if (pthread_key_create(&key, key_ends))
 		tap_bail("no key");
@@ -289,13 +301,10 @@ static void test_thread_end(void)
 {
 	in_thread(thread_leaves, NULL);
 	tap_str(said(), "loop recv sleep run", "3.6: a thread that ends kills its tasklets, which run their handlers");
-	tl_chan_unref(chan);
 	in_thread(thread_exits, NULL);
 	tap_str(said(), "loop recv sleep run", "3.6: pthread_exit() as well");
-	tl_chan_unref(chan);
 	in_thread(thread_key, NULL);
 	tap_str(said(), "late", "3.6: and one whose own destructors begin anew");
-	tl_chan_unref(chan);
 }
 
 /* --- each thread its own ------------------------------------------------------------------------------------------ */

@@ -382,7 +382,7 @@ static int fn_slow_read(void *arg)
 /* close() waits for the kernel to let go of the others' buffers. */
 static void test_close_busy(void)
 {
-	char *back = malloc(BIG);
+	char *back = malloc(6 * (BIG / 4));
 	struct call c[6];
 	int fd = tl_open(in_dir("big"), O_RDWR | O_CLOEXEC, 0), i;
 	bool done = true, ok = true;
@@ -390,7 +390,7 @@ static void test_close_busy(void)
 	must(back);
 	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 	for (i = 0; i < 6; i++) {
-		c[i] = (struct call){ .fd = fd, .buf = back, .size = BIG };
+		c[i] = (struct call){ .fd = fd, .buf = back + i * (BIG / 4), .size = BIG / 4 };
 		go(fn_slow_read, &c[i]);
 	}
 	tl_schedule();
@@ -408,13 +408,10 @@ static void test_close_busy(void)
 
 int main(void)
 {
-	int fds;
 	char command[64];
 
-	tap_plan(110);
+	iotest_begin(109);
 	must(mkdtemp(dir));
-	tap_diag("%s", backend());
-	fds = count_fds();
 	test_basic();
 	test_vectors();
 	test_full();
@@ -428,8 +425,7 @@ int main(void)
 	test_many();
 	test_kill();
 	test_close_busy();
-	tap_is(count_fds(), fds, "no descriptor is left");
 	snprintf(command, sizeof(command), "rm -rf %s", dir);
 	must(!system(command));
-	return tap_exit();
+	return iotest_end();
 }

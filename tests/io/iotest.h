@@ -122,6 +122,26 @@ static UNUSED int count_threads(void)
 				 (int)s__.io_pending, (int)s__.timers);			\
 	} while (0)
 
+/*
+ * The frame of a program: iotest_begin() says which backend it has, and iotest_end() is its last two results. The
+ * scheduler is ended, so that a leak checker sees what is left.
+ */
+static UNUSED int iotest_fds;
+
+static UNUSED void iotest_begin(long plan)
+{
+	tap_plan(plan + 2);
+	iotest_fds = count_fds();
+	tap_diag("IO: %s", backend());
+}
+
+static UNUSED int iotest_end(void)
+{
+	tap_is(tl_sched_end(), 0, "the scheduler ends");
+	tap_is(count_fds(), iotest_fds, "no descriptor is left");
+	return tap_exit();
+}
+
 /* --- descriptors --- */
 
 static UNUSED void mkpipe(int p[2])

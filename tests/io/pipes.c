@@ -419,11 +419,7 @@ static void test_devices(void)
 
 int main(void)
 {
-	int fds;
-
-	tap_plan(84);
-	tap_diag("%s", backend());
-	fds = count_fds();
+	iotest_begin(83);
 	test_read_waits(false);
 	test_read_waits(true);
 	test_full(false);
@@ -439,6 +435,5 @@ int main(void)
 	test_timerfd();
 	test_terminal();
 	test_devices();
-	tap_is(count_fds(), fds, "no descriptor is left");
-	return tap_exit();
+	return iotest_end();
 }

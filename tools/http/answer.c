@@ -73,10 +73,10 @@ static int put_head(struct conn *c, unsigned int status, const char *type,
 		    const char *fields)
 {
 	c->server->counters.requests++;
-	return conn_printf(c, HEAD_FORMAT "%s\r\n", status,
+	return conn_printf(c, HEAD_FORMAT "\r\n", status,
 			   http_status_str((enum http_status)status),
-			   c->server->date, type, connection_line[reply_kind(c)],
-			   "", fields);
+			   c->server->date, type,
+			   connection_line[reply_kind(c)], fields);
 }
 
 /* A whole answer of @len bytes. */
@@ -111,7 +111,7 @@ int http_refuse(struct conn *c, unsigned int status)
 	return refuse(c, status, NULL);
 }
 
-/* --- handlers -------------------------------------------------------------- */
+/* --- handlers ------------------------------------------------------------- */
 
 static int hello(struct conn *c, uint64_t number)
 {
@@ -219,7 +219,7 @@ static int options(struct conn *c, uint64_t number)
 			  "GET, HEAD, POST, OPTIONS", "", 0);
 }
 
-/* --- routes ---------------------------------------------------------------- */
+/* --- routes --------------------------------------------------------------- */
 
 static const struct route routes[] = {
 	{ "/", READ_METHODS, "GET, HEAD", .handle = hello },
@@ -272,7 +272,7 @@ static bool query_number(const char *s, uint32_t len, const char *key,
 	return false;
 }
 
-/* Reads the body, saying first that it may come if the client waits for that. */
+/* Reads the body; says first that it may come, if the client waits for that. */
 static int take_body(struct conn *c, bool keep)
 {
 	struct http_request *q = &c->request;
@@ -318,7 +318,7 @@ int http_answer(struct conn *c)
 	return route->handle(c, number);
 }
 
-/* --- answers that are ready ------------------------------------------------ */
+/* --- answers that are ready ----------------------------------------------- */
 
 void http_set_date(struct server *s)
 {

@@ -20,7 +20,7 @@ void conn_set_phase(struct conn *c, enum conn_phase phase)
 	c->since = c->server->tick;
 }
 
-/* Of the bytes from @iov on, @done are gone. Returns the iovecs that are left. */
+/* Of the bytes in @iov @done are gone. Returns how many iovecs are left. */
 static int advance(struct iovec *iov, int count, size_t done)
 {
 	int i;

@@ -9,9 +9,9 @@
  * that came together leave together.
  *
  * No call here arms a timer. A connection only notes in which phase it is and
- * since which tick of the server's clock; the server's reaper looks at that once
- * a tick and throws ETIMEDOUT at those that are late, so that the call that they
- * are in fails with -ETIMEDOUT (server.c).
+ * since which tick of the server's clock; the server's reaper looks at that
+ * once a tick and throws ETIMEDOUT at those that are late, so that the call
+ * that they are in fails with -ETIMEDOUT (server.c).
  */
 #ifndef TL_HTTP_CONN_H
 #define TL_HTTP_CONN_H

@@ -4,9 +4,9 @@
  *
  * The parser calls back for each piece that it has seen. Pieces of one token
  * are neighbours in memory, because the head stays in one piece, so that they
- * are joined by adding up lengths. Debian builds the parser in its lenient mode,
- * and hence what a proxy in front might read another way is checked here: blanks
- * in field names, folded lines, fields that must come once.
+ * are joined by adding up lengths. Debian builds the parser in its lenient
+ * mode, and hence what a proxy in front might read another way is checked here:
+ * blanks in field names, folded lines, fields that must come once.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -305,9 +305,10 @@ void http_request_next(struct http_request *r)
  */
 static bool method_is_token(const char *s, const char *end)
 {
+	static const char none_of[] = "\"(),/:;<=>?@[\\]{}";
 	const char *p = s;
 
-	while (p < end && *p > ' ' && *p < 127 && !strchr("\"(),/:;<=>?@[\\]{}", *p))
+	while (p < end && *p > ' ' && *p < 127 && !strchr(none_of, *p))
 		p++;
 	return p > s && (p == end || *p == ' ');
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * The HTTP server's tasklets: one accepts, one a connection serves, and one, the
- * reaper, keeps the time while there are connections.
+ * The HTTP server's tasklets: one accepts, one serves each connection, and one,
+ * the reaper, keeps the time while there are connections.
  *
  * Invariant: a connection is in server->conns from the first instruction of its
- * tasklet to its last but few, and owns its descriptor for as long. It is started
- * at once when it has been accepted (a tasklet that is killed before it ran would
- * leave its descriptor open), and it removes itself; nobody else frees anything
- * of it.
+ * tasklet to its last but few, and owns its descriptor for as long. It is
+ * started at once when it has been accepted (a tasklet that is killed before it
+ * ran would leave its descriptor open), and it removes itself; nobody else
+ * frees anything of it.
  */
 #include "server.h"
 
@@ -31,7 +31,7 @@
 
 #define LINGER_NS (2 * TL__NS_PER_S)
 
-/* --- time limits ----------------------------------------------------------- */
+/* --- time limits ---------------------------------------------------------- */
 
 static bool overdue(const struct server *s, const struct conn *c)
 {
@@ -105,7 +105,7 @@ static void set_limits(struct server *s)
 	s->body_bytes_per_tick = bytes ? (uint32_t)bytes : 1;
 }
 
-/* --- connections ----------------------------------------------------------- */
+/* --- connections ---------------------------------------------------------- */
 
 static void conn_begin(struct conn *c, struct server *s, int fd)
 {
@@ -145,8 +145,8 @@ static void conn_end(struct conn *c)
 }
 
 /*
- * The reaper has thrown at it. A request that is half there is answered, so that
- * the peer learns why the connection ends.
+ * The reaper has thrown at it. A request that is half there is answered, so
+ * that the peer learns why the connection ends.
  */
 static int time_out(struct conn *c)
 {
@@ -213,7 +213,7 @@ static int serve(void *arg)
 	return 0;
 }
 
-/* --- accepting ------------------------------------------------------------- */
+/* --- accepting ------------------------------------------------------------ */
 
 /* Blocks while there are as many connections as there may be. */
 static int wait_for_room(struct server *s)
@@ -288,7 +288,7 @@ static int accept_all(void *arg)
 	return 0;
 }
 
-/* --- start and stop -------------------------------------------------------- */
+/* --- start and stop ------------------------------------------------------- */
 
 static int listen_on(struct server *s, const struct addrinfo *ai)
 {
@@ -297,10 +297,11 @@ static int listen_on(struct server *s, const struct addrinfo *ai)
 	s->fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (s->fd < 0)
 		return -errno;
-	/* Accepted sockets inherit TCP_NODELAY: one system call less for each. */
+	/* Accepted sockets inherit TCP_NODELAY: a system call less for each. */
 	if (setsockopt(s->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
 	    setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) ||
-	    bind(s->fd, ai->ai_addr, ai->ai_addrlen) || listen(s->fd, SOMAXCONN))
+	    bind(s->fd, ai->ai_addr, ai->ai_addrlen) ||
+	    listen(s->fd, SOMAXCONN))
 		return -errno;
 	return 0;
 }

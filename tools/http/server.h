@@ -15,7 +15,7 @@
 struct tl_chan;
 struct tl_listener;
 
-/* What can go wrong on a connection, apart from what a response's status says. */
+/* What can go wrong on a connection, besides what a status says. */
 enum server_fault {
 	FAULT_RESET,		/* a send or receive failed */
 	FAULT_TRUNCATED,	/* the peer closed in the middle of a request */
@@ -73,7 +73,7 @@ struct server {
 	int error;		/* -errno if it stopped by itself */
 	struct tl__list conns;
 
-	/* A clock that is read but once a tick; it stands without connections. */
+	/* A clock that goes on once a tick; it stands without connections. */
 	uint32_t tick;
 	uint64_t tick_ns;
 	uint32_t limit[CONN_PHASES];	/* in ticks; 0: none */
@@ -85,8 +85,8 @@ struct server {
 };
 
 /*
- * Opens the listening socket. Returns 0, or -errno with @why saying what failed;
- * server_free() is due in either case.
+ * Opens the listening socket. Returns 0, or -errno with @why saying what
+ * failed; server_free() is due in either case.
  */
 int server_open(struct server *s, const struct server_config *config,
 		const char **why);

@@ -22,8 +22,8 @@ static uint64_t ns_of(struct timeval t)
 }
 
 /*
- * The most memory that was resident, in KiB. Not getrusage()'s, which begins with
- * that of the shell from which this program was started.
+ * The most memory that was resident, in KiB. Not getrusage()'s, which begins
+ * with that of the shell from which this program was started.
  */
 static uint64_t rss_peak_kib(void)
 {
