@@ -92,8 +92,8 @@ TL_API struct tl_error *tl_catch(void);
  * the current one; kills are held off while they run. They may call anything but
  * tl_exit(). Allocates.
  *
- * Returns 0, -ENOMEM, or -EINVAL (@fn is NULL, or on the main tasklet, which
- * does not end).
+ * Returns 0, -ENOMEM, -EPERM (in a callback), or -EINVAL (@fn is NULL, or on the
+ * main tasklet, which does not end).
  */
 TL_API int tl_defer(void (*fn)(void *arg), void *arg);
 

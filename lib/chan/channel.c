@@ -131,13 +131,13 @@ static int call_back(struct tl_sched *s, struct tl_task *me, struct tl_chan *c,
 	unsigned int was = s->slow & TL__SLOW_IN_CALLBACK;
 	bool last;
 
-	tl_chan_ref(c);
+	tl__chan_hold(c);
 	s->slow |= TL__SLOW_IN_CHANNEL | TL__SLOW_IN_CALLBACK;
 	s->channel_fn(c, me, sending, will_block, s->channel_arg);
 	s->slow &= ~(TL__SLOW_IN_CHANNEL | TL__SLOW_IN_CALLBACK);
 	s->slow |= was;
-	last = c->refs == 1;
-	tl_chan_unref(c);
+	last = !c->refs;
+	tl__chan_release(c);
 	return last ? -EPIPE : 0;
 }
 

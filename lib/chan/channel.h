@@ -33,6 +33,7 @@ struct tl_chan {
 	struct tl__waiter receivers, senders;	/* heads of the queues */
 
 	uint32_t refs;
+	uint32_t holds;			/* by calls that will look at it again */
 	const void *thread;		/* what only its thread has an address of */
 	size_t stride;			/* of the buffer; room for an error */
 	char *buffer;
@@ -52,6 +53,17 @@ int tl__select_claim(struct tl_task *t, struct tl__waiter *w, int result);
 /* @me is in a channel callback, or has something thrown at it: looks closer. */
 int tl__chan_entry_slow(struct tl_sched *s, struct tl_task *me,
 			struct tl_chan *c, bool sending, bool blocking);
+
+/*
+ * A call that lets others run, or calls users' code, and comes back to the
+ * channel: its memory stays, though it closes with the last handle as ever.
+ */
+static inline void tl__chan_hold(struct tl_chan *c)
+{
+	c->holds++;
+}
+
+void tl__chan_release(struct tl_chan *c);
 
 static inline void tl__chan_copy(const struct tl_chan *c, void *to,
 				 const void *from)

@@ -111,8 +111,10 @@ void tl_chan_unref(struct tl_chan *chan)
 		return;
 	/*
 	 * No handle, no waiter and, below, no value: a destructor that runs for
-	 * an error in the buffer can't reach the channel.
+	 * an error in the buffer can't reach the channel. It may let one run
+	 * that still holds it.
 	 */
+	tl__chan_hold(chan);
 	chan->closing = true;
 	wake_all(chan, &chan->receivers, &chan->nreceivers);
 	wake_all(chan, &chan->senders, &chan->nsenders);
@@ -126,7 +128,13 @@ void tl_chan_unref(struct tl_chan *chan)
 		if (chan->is_error[i])
 			tl_error_free(error);
 	}
-	tl__free(chan);
+	tl__chan_release(chan);
+}
+
+void tl__chan_release(struct tl_chan *c)
+{
+	if (!--c->holds && !c->refs)
+		tl__free(c);
 }
 
 bool tl_chan_is_closing(const struct tl_chan *chan)
@@ -194,11 +202,13 @@ long tl_chan_send_array(struct tl_chan *chan, const void *values, size_t count)
 	size_t i;
 	int r;
 
+	if (chan->sched != tl__sched_self)
+		return -EXDEV;
 	/* A receiver may drop the last handle while we are switched away. */
-	tl_chan_ref(chan);
+	tl__chan_hold(chan);
 	for (i = 0, r = 0; i < count && !r; i++, value += chan->elem_size)
 		r = tl_chan_send(chan, value);
-	tl_chan_unref(chan);
+	tl__chan_release(chan);
 	return r ? r : (long)count;
 }
 
@@ -210,19 +220,21 @@ long tl_chan_send_sequence(struct tl_chan *chan,
 	long sent = 0;
 	int r;
 
+	if (chan->sched != tl__sched_self)
+		return -EXDEV;
 	if (chan->elem_size > sizeof(small)) {
 		value = tl__malloc(chan->elem_size);
 		if (!value)
 			return -ENOMEM;
 	}
-	tl_chan_ref(chan);	/* as in tl_chan_send_array() */
+	tl__chan_hold(chan);	/* as in tl_chan_send_array() */
 	while ((r = next(arg, value)) > 0) {
 		r = tl_chan_send(chan, value);
 		if (r)
 			break;
 		sent++;
 	}
-	tl_chan_unref(chan);
+	tl__chan_release(chan);
 	if (value != small)
 		tl__free(value);
 	return r < 0 ? r : sent;

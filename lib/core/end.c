@@ -48,6 +48,8 @@ int tl_defer(void (*fn)(void *arg), void *arg)
 	if (!s)
 		return tl__sched_error();
 	me = tl__me(s);
+	if (s->slow & TL__SLOW_IN_CALLBACK)
+		return -EPERM;	/* its tasklet may be ending already */
 	if (!fn || (me->flags & TL__MAIN))
 		return -EINVAL;
 	defer = tl__malloc(sizeof(*defer));
@@ -204,6 +206,8 @@ static void end(struct tl_sched *s, struct tl_task *me)
 	/* Still in the state of one that runs: so nobody can take its stack. */
 	if (unlikely(s->slow & TL__SLOW_CALLBACK))
 		tl__schedule_callback(s, me, next, false);
+	if (unlikely(me->caught || me->thrown))
+		tl__caught_drop(me);	/* the callback's doing */
 	tl__task_buried(s, me);
 	tl__annotate_leave(&me->annotation, &next->annotation, true);
 	tl__switch_final(next);

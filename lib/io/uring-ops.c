@@ -10,20 +10,53 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Tries in vain after which a descriptor that is always ready is given a rest. */
+#define VAIN_TRIES 4
+
+static bool is_stream(int fd)
+{
+	socklen_t size = sizeof(int);
+	int saved = errno;
+	int type;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size))
+		type = 0;
+	errno = saved;
+	return type == SOCK_STREAM;
+}
 
 /*
- * The kernel goes on until all is sent, as a blocking call would. Not with
- * control data: kernels before 6.6 attach it to each part anew.
+ * A send to a stream is left to the kernel until it is done (MSG_WAITALL), as a
+ * blocking call would be; but not with control data, which kernels before 6.6
+ * attach to each part anew.
+ *
+ * Anything else is sent with MSG_DONTWAIT and waited for by us. The kernel's own
+ * second try (seen in 6.18) sends an empty datagram where the first has found a
+ * full queue, for that has consumed the data. A send() that is done at once, as
+ * nearly all are, need not find out which it is; sendmsg() has to know before
+ * a part of it is sent.
  */
 static int send_flags(const struct tl__io_op *op)
 {
 	const struct msghdr *msg = op->buf;
 
-	if (op->flags & MSG_DONTWAIT)
-		return op->flags;
+	if (!(op->state & OP_STREAM))
+		return op->flags | MSG_DONTWAIT;
 	if (op->code == TL__IO_SENDMSG && msg->msg_controllen)
 		return op->flags;
 	return op->flags | MSG_WAITALL;
+}
+
+void tl__uring_op_begin(struct tl__io_op *op)
+{
+	op->state = 0;
+	op->due = 0;
+	if (unlikely(op->code == TL__IO_SENDMSG) &&
+	    !(op->flags & MSG_DONTWAIT) && is_stream(op->fd))
+		op->state = OP_STREAM;
 }
 
 static void prepare_accept(struct io_uring_sqe *sqe, const struct tl__io_op *op)
@@ -120,11 +153,25 @@ static unsigned int events(const struct tl__io_op *op)
 	}
 }
 
+/*
+ * Before the next try. A poll, unless that has been true without effect before:
+ * a datagram socket could send, but not where this one wants to.
+ */
+static void prepare_pause(struct io_uring_sqe *sqe, const struct tl__io_op *op)
+{
+	static struct __kernel_timespec rest = { .tv_nsec = 1000000 };
+
+	if (op->state / OP_TRY <= VAIN_TRIES)
+		io_uring_prep_poll_add(sqe, op->fd, events(op));
+	else
+		io_uring_prep_timeout(sqe, &rest, 0, 0);
+}
+
 void tl__uring_op_prepare(struct io_uring_sqe *sqe, const struct tl__io_op *op,
 			  uint32_t write_flags)
 {
 	if (op->state & OP_POLLS) {
-		io_uring_prep_poll_add(sqe, op->fd, events(op));
+		prepare_pause(sqe, op);
 		return;
 	}
 	switch (op->code) {
@@ -171,15 +218,54 @@ void tl__uring_op_prepare(struct io_uring_sqe *sqe, const struct tl__io_op *op,
 	}
 }
 
+/*
+ * -ECANCELED that nobody has asked for: the kernel had no thread for @op, as a
+ * signal interrupted its making, or RLIMIT_NPROC is reached. But a timerfd says
+ * so to tell of a changed clock, and such a descriptor needs no thread.
+ */
+static bool had_no_thread(const struct tl__io_op *op)
+{
+	struct stat st;
+
+	if (op->code != TL__IO_READ && op->code != TL__IO_READV)
+		return true;
+	return fstat(op->fd, &st) == 0 &&
+	       (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode));
+}
+
+static bool count_try(struct tl__io_op *op)
+{
+	if (op->state / OP_TRY == OP_TRIES_MAX)
+		return false;
+	op->state += OP_TRY;
+	return true;
+}
+
+/* The answer to that in the end. A close is not to fail for want of a thread. */
+tl__cold static int outcome_without_thread(const struct tl__io_op *op)
+{
+	int saved = errno;
+	int r;
+
+	if (op->code == TL__IO_CLOSE)
+		r = close(op->fd) && errno != EINTR ? -errno : 0;
+	else
+		r = had_no_thread(op) ? -EAGAIN : -ECANCELED;
+	errno = saved;
+	return r;
+}
+
 bool tl__uring_op_goes_on(struct tl__io_op *op, int result)
 {
 	if (op->given_up)
 		return false;
 	if (op->state & OP_POLLS) {
 		op->state &= ~OP_POLLS;
-		return result >= 0 || result == -EINTR;
+		return result >= 0 || result == -EINTR || result == -ETIME;
 	}
 	switch (result) {
+	case -ECANCELED:
+		return had_no_thread(op) && count_try(op);
 	case -EINTR:
 		if (op->code == TL__IO_CLOSE)
 			return false;
@@ -189,8 +275,13 @@ bool tl__uring_op_goes_on(struct tl__io_op *op, int result)
 	case -EAGAIN:
 		/*
 		 * Older kernels, and some drivers, do not wait on an O_NONBLOCK
-		 * descriptor.
+		 * descriptor; and see send_flags().
 		 */
+		if (op->code == TL__IO_SEND && !(op->state & OP_STREAM) &&
+		    !(op->flags & MSG_DONTWAIT) && is_stream(op->fd)) {
+			op->state |= OP_STREAM;
+			return true;
+		}
 		break;
 	default:
 		return false;
@@ -198,6 +289,7 @@ bool tl__uring_op_goes_on(struct tl__io_op *op, int result)
 	if (!events(op))
 		return false;
 	op->state |= OP_POLLS;
+	count_try(op);
 	return true;
 }
 
@@ -208,6 +300,8 @@ int tl__uring_op_outcome(const struct tl__io_op *op)
 		    op->result == -EINTR || op->result == -EAGAIN)
 			return op->given_up;
 	}
+	if (op->result == -ECANCELED)
+		return outcome_without_thread(op);
 	/* Linux has closed it all the same. */
 	if (op->result == -EINTR && op->code == TL__IO_CLOSE)
 		return 0;

@@ -13,6 +13,12 @@
 #define OP_LINKED	(1u << 0)	/* in its descriptor's circle */
 #define OP_BACKLOG	(1u << 1)
 #define OP_POLLS	(1u << 2)	/* until it is worth another try */
+#define OP_STREAM	(1u << 3)	/* known to send to a stream socket */
+#define OP_TRY		(1u << 4)	/* counts tries in the bits from here on */
+#define OP_TRIES_MAX	15
+
+/* Notes in op->state what has to be known before @op can begin. */
+void tl__uring_op_begin(struct tl__io_op *op);
 
 /*
  * Fills @sqe, all but its user_data, with what @op wants next. @write_flags are

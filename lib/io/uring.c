@@ -350,6 +350,19 @@ static void uring_wake(void *reactor)
 	errno = saved;
 }
 
+/* It can't be rung: a program may have closed descriptors that it did not open. */
+static void disarm_bell(struct uring *u)
+{
+	struct io_uring_sqe *sqe;
+
+	while (u->bell_armed && !(sqe = tl__uring_sqe(&u->ring)))
+		uring_wait(u, soon(TL_FOREVER));
+	if (!u->bell_armed)
+		return;
+	io_uring_prep_cancel64(sqe, TAG_BELL, 0);
+	sqe->user_data = TAG_WAKE;
+}
+
 /*
  * Nothing is under way for a tasklet any more, but what belongs to an object
  * (a listener's accept) and the doorbell may be.
@@ -362,7 +375,7 @@ static void uring_destroy(void *reactor)
 	u->ending = true;
 	for (fd = 0; fd < (int)u->fds.count; fd++)
 		give_up_all(u, fd);
-	uring_wake(u);
+	disarm_bell(u);
 	while (u->held || u->bell_armed)
 		uring_wait(u, TL_FOREVER);
 	tl__uring_close(&u->ring);
@@ -407,8 +420,7 @@ static int uring_submit(struct tl__io *io, struct tl__io_op *op)
 	struct uring *u = uring_of(io);
 	int r;
 
-	op->state = 0;
-	op->due = 0;
+	tl__uring_op_begin(op);
 	if (unlikely(op->code == TL__IO_CLOSE))
 		return submit_close(u, op);
 	if (unlikely(op->code == TL__IO_SHUTDOWN))

@@ -264,7 +264,7 @@ static const char nginx_conf[] =
 	"	}\n"
 	"}\n";
 
-static void remove_nginx_dir(char *dir)
+static void remove_nginx_dir(const char *dir)
 {
 	static const char *const names[] = {
 		"conf", "pid", "body", "proxy", "fastcgi", "uwsgi", "scgi",
@@ -277,7 +277,15 @@ static void remove_nginx_dir(char *dir)
 		remove(path);
 	}
 	rmdir(dir);
-	free(dir);
+}
+
+static int first_answer(const struct net_server *server)
+{
+	struct net_client *client = net_client_open(NET_HTTP, 1, server->port);
+	int r = client ? net_client_run(client, 1) : -1;
+
+	net_client_close(client);
+	return r;
 }
 
 int net_start_nginx(struct net_server *server)
@@ -285,6 +293,7 @@ int net_start_nginx(struct net_server *server)
 	const char *program = find_nginx(), *tmp = getenv("TMPDIR");
 	char dir[PATH_MAX - 16], conf[PATH_MAX];
 	FILE *file;
+	int r;
 
 	if (!program)
 		return (int)bench_skip("nginx is not installed");
@@ -294,7 +303,6 @@ int net_start_nginx(struct net_server *server)
 		 tmp && *tmp ? tmp : "/tmp");
 	if (!mkdtemp(dir))
 		return (int)bench_skip("%s: %s", dir, strerror(errno));
-	server->dir = strdup(dir);
 	snprintf(conf, sizeof(conf), "%s/conf", dir);
 	file = fopen(conf, "w");
 	if (file) {
@@ -302,9 +310,13 @@ int net_start_nginx(struct net_server *server)
 			server->port);
 		fclose(file);
 	}
-	return start_program(server, (char *[]){ (char *)program, "-e",
-						 "stderr", "-p", dir, "-c",
-						 conf, NULL });
+	r = start_program(server, (char *[]){ (char *)program, "-e", "stderr",
+					      "-p", dir, "-c", conf, NULL });
+	/* When it answers it has made all its files, and needs none of them. */
+	if (!r)
+		r = first_answer(server);
+	remove_nginx_dir(dir);
+	return r;
 }
 
 void net_stop(struct net_server *server)
@@ -314,9 +326,6 @@ void net_stop(struct net_server *server)
 		waitpid(server->pid, NULL, 0);
 	}
 	server->pid = 0;
-	if (server->dir)
-		remove_nginx_dir(server->dir);
-	server->dir = NULL;
 }
 
 double net_cpu_ns(const struct net_server *server)

@@ -29,7 +29,6 @@
 struct net_server {
 	pid_t pid;		/* 0: none */
 	uint16_t port;
-	char *dir;		/* its temporary files; NULL: none */
 };
 
 /* Serves connections of @listener until the process is killed. */

@@ -114,6 +114,15 @@ static void test_sees(void)
 	tl_try_select(c, 2);
 	said();
 
+	/* What fails at once does not block. */
+	tl_chan_try_recv(chan, &v);
+	tl_chan_try_send(chan, &v);
+	tl_chan_close(chan);
+	tl_chan_recv(chan, &v);
+	tl_chan_send(chan, &v);
+	tl_chan_open(chan);
+	tap_str(said(), "M< M> M< M>", "channel.h: one that fails at once is seen, and will not block");
+
 	/* Not seen: one that can't even begin, and leaving a queue. */
 	tl_task_kill(tl_current());
 	tl_chan_recv(chan, &v);
@@ -240,6 +249,14 @@ static void closes(struct tl_chan *c, UNUSED struct tl_task *t, UNUSED bool send
 	done = true;
 }
 
+static void drops(struct tl_chan *c, UNUSED struct tl_task *t, UNUSED bool sending, UNUSED bool will_block,
+		  UNUSED void *arg)
+{
+	if (!done)
+		tl_chan_unref(c);
+	done = true;
+}
+
 static void spawns(UNUSED struct tl_chan *c, UNUSED struct tl_task *t, UNUSED bool sending, UNUSED bool will_block,
 		   UNUSED void *arg)
 {
@@ -290,6 +307,14 @@ static void test_changes(void)
 		tap_is(r, i < 2 ? -EPIPE : 0, "3.5: a callback that closes the channel: the operation sees that");
 		tl_chan_open(chan);
 	}
+	for (i = 0; i < 4; i++) {
+		done = false;
+		tl_set_channel_callback(drops, NULL, NULL, NULL);
+		r = with_partner(i, &v);
+		tl_set_channel_callback(NULL, NULL, NULL, NULL);
+		tap_is(r, -EPIPE, "3.5: a callback that gives up the last handle: the channel is gone, the call fails");
+		tl_chan_new(&chan, sizeof(long), 0);
+	}
 	victim = mk("T", fn_recv, NULL);
 	tl_schedule();
 	tl_set_channel_callback(spawns, NULL, NULL, NULL);
@@ -305,7 +330,7 @@ static void test_changes(void)
 
 int main(void)
 {
-	tap_plan(52);
+	tap_plan(57);
 	test_sees();
 	test_inside();
 	test_changes();

@@ -178,8 +178,17 @@ static int fn_send_unref(UNUSED void *arg)
 	return 0;
 }
 
+static int endless(UNUSED void *arg, void *value)
+{
+	long v = 7;
+
+	memcpy(value, &v, sizeof(v));
+	return 1;
+}
+
 static void test_unref_by_partner(void)
 {
+	static const long two[] = { 1, 2 };
 	struct tl_select_case c[1];
 	long v = 9;
 
@@ -202,7 +211,15 @@ static void test_unref_by_partner(void)
 	go("A", fn_recv_unref, NULL);
 	tl_schedule();
 	tap_is(tl_chan_send_error(chan, mk_error(EIO, "last")), 0, "2: (an error)");
-	tap_str(said(), "A0:9 A0 A0:4 A-5:0", "2: each was served");
+	new_chan();
+	go("A", fn_recv_unref, NULL);
+	tl_schedule();
+	tap_is(tl_chan_send_array(chan, two, 2), -EPIPE, "2: (an array, of which the second finds it closed)");
+	new_chan();
+	go("A", fn_recv_unref, NULL);
+	tl_schedule();
+	tap_is(tl_chan_send_sequence(chan, endless, NULL), -EPIPE, "2: (a sequence)");
+	tap_str(said(), "A0:9 A0 A0:4 A-5:0 A0:1 A0:7", "2: each was served");
 	all_gone("unref by the partner");
 }
 
@@ -232,6 +249,35 @@ static void test_unref_destructor(void)
 	tap_is(n, 3, "0: errors inside a channel that goes are destroyed, by destructors that spawn and switch");
 	tap_str(said(), "D d0 D d0 D d0", "0: which they can");
 	all_gone("destructors");
+}
+
+/* The same while a sequence is being sent through the channel that goes. */
+static int fn_sequence(UNUSED void *arg)
+{
+	say("%ld", tl_chan_send_sequence(chan, endless, NULL));
+	return 0;
+}
+
+static void test_unref_destructor_held(void)
+{
+	struct tl_error *e;
+	int i, n = 0;
+
+	if (tl_chan_new(&chan, sizeof(long), 2))
+		tap_bail("no channel");
+	for (i = 0; i < 2; i++) {
+		e = mk_error(EIO, "inside");
+		tl_error_set_payload(e, &n, destroy_busy);
+		tl_chan_send_error(chan, e);
+	}
+	go("S", fn_sequence, NULL);
+	tl_schedule();
+	tap_is(tl_chan_balance(chan), 3, "2: a sequence waits for room");
+	tl_chan_unref(chan);
+	tl_run();
+	tap_is(n, 2, "0: the channel goes, and the errors inside");
+	tap_str(said(), "-32 D d0 D d0", "0: while the sequence comes to its end");
+	all_gone("destructors and a sequence");
 }
 
 /* A tasklet that ends gives its handles up: many channels, many waiters. */
@@ -265,12 +311,13 @@ static void test_chain(void)
 
 int main(void)
 {
-	tap_plan(40);
+	tap_plan(46);
 	test_close();
 	test_close_delivered();
 	test_unref();
 	test_unref_by_partner();
 	test_unref_destructor();
+	test_unref_destructor_held();
 	test_chain();
 	tap_is(tl_sched_end(), 0, "sched.h: nothing is left");
 	return tap_exit();

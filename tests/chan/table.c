@@ -191,6 +191,7 @@ static void test_settings(void)
 	tap_is(tl_chan_new(&other, 8, SIZE_MAX), -EINVAL, "channel.h: and a buffer that is larger than any memory");
 	tap_is(tl_chan_new(&other, 1 << 20, SIZE_MAX >> 19), -EINVAL, "channel.h: in its product as well");
 	tap_ok(!other, "channel.h: *out is not written then");
+	tap_is(tl_chan_new(NULL, 8, 0), -EINVAL, "channel.h: nor is one made without a place for its handle");
 }
 
 /* --- first come, first served ------------------------------------------------------------------------------------- */
@@ -265,7 +266,7 @@ static void test_fifo(void)
 
 int main(void)
 {
-	tap_plan(92);
+	tap_plan(93);
 	test_table();
 	test_alone();
 	test_settings();

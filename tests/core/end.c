@@ -425,6 +425,19 @@ static int fn_defer_blocks(UNUSED void *arg)
 	return 0;
 }
 
+static void defer_yields(UNUSED void *arg)
+{
+	say("%d", tl_schedule());
+}
+
+static int fn_defer_yields(UNUSED void *arg)
+{
+	tl_defer(defer_yields, NULL);
+	tl_defer(defer_yields, NULL);
+	tl_defer(defer_yields, NULL);
+	return 0;
+}
+
 static int fn_defer_errors(UNUSED void *arg)
 {
 	say("%d", tl_defer(NULL, NULL));
@@ -446,6 +459,13 @@ static void test_defer(void)
 		tap_str(said(), "4 x y T 1", "sched.h: handlers run last in, first out, when a tasklet %s", how[i]);
 		tl_task_unref(t);
 	}
+	/* A kill that comes while the handlers run waits for nobody and ends nothing. */
+	t = mk("T", fn_defer_yields, NULL);
+	tl_schedule();
+	tap_is(tl_task_kill(t), 0, "sched.h: kills are held off while handlers run");
+	tl_run();
+	tap_str(said(), "0 0 0", "sched.h: whose calls work");
+	tl_task_unref(t);
 	go("T", fn_defer_undefer, NULL);
 	tl_schedule();
 	tap_str(said(), "-2 0 d a", "sched.h: undefer takes the youngest that fits, and only that");
@@ -748,7 +768,7 @@ static void test_hidden(void)
 
 int main(void)
 {
-	tap_plan(132);
+	tap_plan(134);
 	if (tl_chan_new(&chan, sizeof(long), 0))
 		tap_bail("no channel");
 	test_results();

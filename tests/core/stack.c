@@ -56,7 +56,8 @@ static int fn_use(void *arg)
 	struct used *u = arg;
 
 	u->size = (size_t)(&here - low);
-	u->ok = touch(low, u->size - 2048);
+	/* Sanitizers need some room for calls of their own. */
+	u->ok = touch(low, u->size - (CHECK_ASAN || CHECK_TSAN ? 8192 : 2048));
 	return 0;
 }
 
@@ -156,7 +157,7 @@ static int in_child(void (*fn)(void))
 {
 	int fd[2], status;
 	size_t len = 0;
-	ssize_t n;
+	ssize_t n = 1;
 	pid_t pid;
 
 	if (pipe(fd))
@@ -176,6 +177,9 @@ static int in_child(void (*fn)(void))
 	while (len < sizeof(child_said) - 1 && (n = read(fd[0], child_said + len, sizeof(child_said) - 1 - len)) > 0)
 		len += (size_t)n;
 	child_said[len] = '\0';
+	/* The rest of a long report: nobody wants it, but its writer must not die of that. */
+	while (n > 0)
+		n = read(fd[0], (char[512]){ 0 }, 512);
 	close(fd[0]);
 	waitpid(pid, &status, 0);
 	return status;
@@ -267,6 +271,16 @@ static void child_guard(void)
 	*(volatile char *)(tl__stack_low(t[guard_index]) - (guard_index % 2 ? 1 : page)) = 1;
 }
 
+/* An emulator may say yes to an madvise() that it does not know. */
+static void child_probe(void)
+{
+	char *p = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p != MAP_FAILED && madvise(p, page, 102 /* MADV_GUARD_INSTALL */))
+		raise(SIGSEGV);	/* then mprotect() is used, which is believed */
+	*(volatile char *)p = 1;
+}
+
 static void test_guards(void)
 {
 	static const size_t index[] = { 0, 1, 14, 15, 16, 47, 48, 63 };
@@ -289,7 +303,8 @@ static void test_overflow(void)
 {
 	int status = in_child(child_overflow);
 
-	tap_ok(died_of(status, SIGSEGV), "overflow.h: a stack overflow kills the process with SIGSEGV");
+	if (!tap_ok(died_of(status, SIGSEGV), "overflow.h: a stack overflow kills the process with SIGSEGV"))
+		tap_diag("status %#x, stderr: %s", (unsigned int)status, child_said);
 	if (CHECK_ASAN || CHECK_TSAN) {
 		tap_skip("the sanitizer has the signal handler");
 		tap_skip("the sanitizer has the signal handler");
@@ -302,7 +317,7 @@ static void test_overflow(void)
 	status = in_child(child_overflow_thread);
 	tap_ok(died_of(status, SIGSEGV) && strstr(child_said, "(hungry) ran over"), "overflow.h: in another thread too");
 	status = in_child(child_wild);
-	if (!tap_ok(died_of(status, SIGSEGV) && !child_said[0], "overflow.h: any other bad access dies without a word"))
+	if (!tap_ok(died_of(status, SIGSEGV) && !strstr(child_said, "libtasklet"), "overflow.h: any other bad access dies without a word"))
 		tap_diag("status %#x, stderr: %s", (unsigned int)status, child_said);
 	status = in_child(child_own_handler);
 	tap_ok(WIFEXITED(status) && WEXITSTATUS(status) == 42, "overflow.h: a program's own handler is left alone, and has a stack");
@@ -323,7 +338,8 @@ static size_t resident(void)
 	return rss * page;
 }
 
-#define MANY 20000
+/* A thread sanitizer's fiber is a thread to it, and it knows 8128. */
+#define MANY (CHECK_TSAN ? 5000 : 20000)
 
 static void test_cache(void)
 {
@@ -488,12 +504,19 @@ static void test_shadow(void)
 
 int main(void)
 {
+	int i;
+
 	page = (size_t)sysconf(_SC_PAGESIZE);
 	tap_plan(38);
 	/* First: the children start without a scheduler of their own. */
 	test_shadow();
-	test_guards();
-	test_overflow();
+	if (died_of(in_child(child_probe), SIGSEGV)) {
+		test_guards();
+		test_overflow();
+	} else {
+		for (i = 0; i < 7; i++)
+			tap_skip("what runs this has no guard pages");
+	}
 	test_sizes();
 	test_large();
 	test_alignment();

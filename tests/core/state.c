@@ -167,6 +167,7 @@ static int fn_sub(void *arg)
 static void test_new(void)
 {
 	struct tl_task_attr attr = { .size = sizeof(attr) };
+	struct { struct tl_task_attr known; char later[64]; } future;
 	struct picture before = picture();
 	struct tl_task *t = NULL, *u = NULL;
 
@@ -181,8 +182,19 @@ static void test_new(void)
 	tap_is(tl_spawn_attr(&t, &attr, fn_nop, NULL), -EINVAL, "task.h: a stack over 1 GiB is refused");
 	attr.stack_size = SIZE_MAX;
 	tap_is(tl_task_new(&t, &attr), -EINVAL, "task.h: and one of SIZE_MAX");
+	memset(&future, 0, sizeof(future));
+	future.known.size = sizeof(future);
+	future.later[0] = 1;
+	tap_is(tl_spawn_attr(&t, &future.known, fn_nop, NULL), -E2BIG, "task.h: so is an attribute that is not known");
+	future.known.size = 4097;
+	tap_is(tl_task_new(&t, &future.known), -EINVAL, "task.h: and a size beyond reason");
 	tap_ok(!t, "task.h: *out is not written then");
+	tap_is(tl_task_new(NULL, NULL), -EINVAL, "task.h: nor is a tasklet made without a place for its handle");
 	tap_ok(same_picture(&before), "task.h: nothing has changed after all that");
+	future.known.size = sizeof(future);
+	future.later[0] = 0;
+	tap_is(tl_task_new(&t, &future.known), 0, "task.h: attributes of a later version that are zero are fine");
+	tl_task_unref(t);
 
 	tap_is(tl_spawn(NULL, fn_add, "x"), 0, "1.2: a handle is not needed, the ring keeps it alive");
 	t = mk("A", fn_add, "a");
@@ -590,9 +602,48 @@ static void test_stats(void)
 	all_gone("statistics");
 }
 
+/* --- errno -------------------------------------------------------------------------------------------------------- */
+
+static int fn_errno(UNUSED void *arg)
+{
+	return -EDOM;
+}
+
+/* Calls that do system calls inside, of which some fail. */
+static void test_errno(void)
+{
+	struct tl_task_attr attr = { .size = sizeof(attr), .stack_size = 1 << 20, .name = "errno" };
+	struct tl_task *t[20];
+	struct tl_chan *c;
+	size_t i;
+	long v;
+
+	errno = 123;
+	for (i = 0; i < ARRAY_LEN(t); i++)
+		tl_spawn_attr(&t[i], &attr, fn_sleep, NULL);
+	tl_chan_new(&c, sizeof(long), 1000);
+	tl_schedule();
+	tl_sleep(1000);
+	tl_chan_recv_until(c, &v, tl_after(1000));
+	tl_chan_send(c, &v);
+	tl_chan_unref(c);
+	for (i = 0; i < ARRAY_LEN(t); i++) {
+		tl_task_kill(t[i]);
+		tl_task_unref(t[i]);
+	}
+	tl_spawn(NULL, fn_errno, NULL);
+	tl_run();
+	tl_error_free(tl_catch());
+	tl_trim();
+	tap_is(errno, 123, "base.h: errno is left as it was");
+	tl_sched_end();
+	tl_schedule();
+	tap_is(errno, 123, "base.h: by the end and the making of a scheduler too");
+}
+
 int main(void)
 {
-	tap_plan(146);
+	tap_plan(152);
 	if (tl_chan_new(&chan, sizeof(long), 0))
 		tap_bail("no channel");
 	test_table();
@@ -607,6 +658,7 @@ int main(void)
 	test_neighbours();
 	test_stats();
 	tl_chan_unref(chan);
+	test_errno();
 	tap_is(tl_sched_end(), 0, "sched.h: nothing is left");
 	return tap_exit();
 }

@@ -5,6 +5,8 @@
  * tasklets and channels are refused by every call with -EXDEV; schedulers of several threads do not touch each other.
  */
 #include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
 
 #include <tasklet/tasklet.h>
 
@@ -206,10 +208,14 @@ static void test_survivors(void)
 	tl_schedule();
 	tap_is(tl_sched_end(), 0, "sched.h: there is more than one round of kills");
 	tap_str(said(), "A", "sched.h: this one needed five");
+	tl_chan_unref(chan);
+	new_chan();	/* a channel is its scheduler's */
 	go("H", fn_heir, (void *)3L);
 	tl_schedule();
 	tap_is(tl_sched_end(), 0, "sched.h: some start others when they are killed");
 	tap_str(said(), "h3 h2 h1 h0", "sched.h: which die in the rounds that follow");
+	tl_chan_unref(chan);
+	new_chan();
 	resting = mk("A", fn_fails, NULL);
 	go("B", fn_recv, "recv");
 	tl_schedule();
@@ -217,6 +223,57 @@ static void test_survivors(void)
 	tap_str(said(), "recv", "sched.h: nor the others");
 	tl_task_unref(resting);
 	tl_chan_unref(chan);
+}
+
+/* Swallows each kill and goes on: must not keep the end from coming. */
+static int fn_swallows(UNUSED void *arg)
+{
+	while (!give_up) {
+		tl_schedule();
+		caught();
+	}
+	return 0;
+}
+
+static int fn_survives_one(UNUSED void *arg)
+{
+	long v;
+
+	tl_chan_recv(chan, &v);
+	caught();
+	while (!tl_schedule())
+		;
+	say("%s", me());
+	return 0;
+}
+
+static void test_busy_survivors(void)
+{
+	new_chan();
+	give_up = false;
+	go("A", fn_swallows, NULL);
+	go("B", fn_recv, "recv");
+	go("C", fn_survives_one, NULL);
+	tl_schedule();
+	tap_is(tl_sched_end(), 1, "sched.h: one that swallows its kills and goes on does not keep the end");
+	tap_str(said(), "recv C", "sched.h: nor the others, though one needs a second kill");
+	give_up = true;
+	tl_run();
+	tap_is(tl_sched_end(), 0, "sched.h: when it has ended, so does the scheduler");
+	tl_chan_unref(chan);
+}
+
+static void test_main_outlives(void)
+{
+	struct tl_task *m = tl_task_ref(tl_main());
+	uint64_t id = tl_task_id(m);
+
+	tl_task_set_name(m, "old");
+	tap_is(tl_sched_end(), 0, "3.6: the end with a handle of the main tasklet");
+	tap_ok(!tl_task_is_alive(m) && tl_task_is_main(m) && !tl_task_is_current(m) && tl_task_id(m) == id &&
+	       tl_task_insert(m) == -EXDEV && tl_task_kill(m) == 0, "3.6: it is dead, and nobody's");
+	tap_ok(tl_main() != m, "3.6: the new one is another");
+	tl_task_unref(m);
 }
 
 static void test_end_state(void)
@@ -469,6 +526,8 @@ static void *touch_foreign(void *arg)
 	refused(f, tl_chan_send_error_until(f->chan, e, 1));
 	refused(f, tl_chan_try_send_error(f->chan, e));
 	refused(f, (int)tl_chan_send_array(f->chan, &v, 1));
+	refused(f, (int)tl_chan_send_sequence(f->chan, NULL, NULL));
+	refused(f, tl_task_set_name(f->paused, "mine"));
 	refused(f, tl_chan_close(f->chan));
 	refused(f, tl_chan_open(f->chan));
 	refused(f, tl_select(c, 2));
@@ -525,6 +584,69 @@ static void test_foreign(void)
 	all_gone("foreign");
 }
 
+/* --- what can't be refused with a result -------------------------------------------------------------------------- */
+
+static struct tl_task *its_task;
+
+static void *unref_task(UNUSED void *arg)
+{
+	tl_task_unref(its_task);
+	return NULL;
+}
+
+static void *unref_chan(UNUSED void *arg)
+{
+	tl_chan_unref(chan);
+	return NULL;
+}
+
+/* Whether a child in which another thread does that stops with these words. */
+static bool stops(void *(*fn)(void *), const char *words)
+{
+	char text[512] = "";
+	int fd[2], status;
+	ssize_t n;
+	pid_t pid;
+
+	if (pipe(fd))
+		tap_bail("pipe");
+	pid = fork();
+	if (!pid) {
+		signal(SIGABRT, SIG_DFL);
+		dup2(fd[1], STDERR_FILENO);
+		close(fd[0]);
+		close(fd[1]);
+		in_thread(fn, NULL);
+		_exit(0);
+	}
+	close(fd[1]);
+	n = read(fd[0], text, sizeof(text) - 1);
+	close(fd[0]);
+	waitpid(pid, &status, 0);
+	if (n > 0 && WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT && strstr(text, words))
+		return true;
+	tap_diag("status %#x: %s", (unsigned int)status, text);
+	return false;
+}
+
+static void test_foreign_unref(void)
+{
+	new_chan();
+	its_task = mk("A", fn_recv, NULL);
+	tl_schedule();
+	if (CHECK_TSAN) {
+		tap_skip("a thread after a fork is too much for the thread sanitizer");
+		tap_skip("a thread after a fork is too much for the thread sanitizer");
+	} else {
+		tap_ok(stops(unref_task, "tl_task_unref() of tasklet"), "task.h: giving up another thread's tasklet stops the process");
+		tap_ok(stops(unref_chan, "tl_chan_unref() of another thread's"), "channel.h: as does giving up its channel");
+	}
+	tl_task_kill(its_task);
+	tl_task_unref(its_task);
+	tl_chan_unref(chan);
+	all_gone("foreign unref");
+}
+
 /* --- handles that outlive their thread ---------------------------------------------------------------------------- */
 
 static void *leave_dead(void *arg)
@@ -561,15 +683,18 @@ static void test_outlive(void)
 
 int main(void)
 {
-	tap_plan(44);
+	tap_plan(53);
 	test_end();
 	test_not_main();
 	test_survivors();
+	test_busy_survivors();
+	test_main_outlives();
 	test_end_state();
 	test_thread_end();
 	test_threads();
 	test_ids();
 	test_foreign();
+	test_foreign_unref();
 	test_outlive();
 	tap_is(tl_sched_end(), 0, "sched.h: nothing is left");
 	return tap_exit();

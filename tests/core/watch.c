@@ -600,6 +600,7 @@ static void test_block_trap(void)
 		}
 	}
 	tap_ok(refused, "2: with a block trap each call that would block returns -EPERM");
+	tap_is(tl_schedule_remove(), -EPERM, "9: schedule_remove as well");
 	tap_ok(same, "2: and leaves everything as it was");
 	tl_chan_close(empty);
 	tap_is(tl_chan_recv(empty, &v), -EPERM, "2: it is looked at before closing is");
@@ -657,7 +658,7 @@ static void test_block_trap_own(void)
 
 int main(void)
 {
-	tap_plan(124);
+	tap_plan(125);
 	if (tl_chan_new(&chan, sizeof(long), 0))
 		tap_bail("no channel");
 	test_callback();

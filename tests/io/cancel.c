@@ -669,5 +669,6 @@ int main(void)
 	test_storm(1, "storm on unix sockets");
 	test_storm(2, "storm on TCP");
 	test_accept_storm();
+	tl_sched_end();
 	return tap_exit();
 }

@@ -366,5 +366,6 @@ int main(void)
 	test_traffic();
 	test_listener();
 	test_exec();
+	tl_sched_end();
 	return tap_exit();
 }

@@ -223,5 +223,6 @@ int main(void)
 	open_files();
 	test_shapes();
 	test_here();
+	tl_sched_end();
 	return tap_exit();
 }

@@ -20,8 +20,11 @@ static UNUSED int in_child(int (*fn)(void *arg), void *arg)
 	int status;
 
 	must(pid >= 0);
-	if (!pid)
-		exit(fn(arg));
+	if (!pid) {
+		status = fn(arg);
+		tl_sched_end();
+		exit(status);
+	}
 	while (waitpid(pid, &status, 0) < 0)
 		must(errno == EINTR);
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);

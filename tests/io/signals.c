@@ -112,6 +112,8 @@ static int fn_files(UNUSED void *arg)
 	for (i = 0; i < 30; i++) {
 		fd = tl_open(path, O_RDWR | O_CLOEXEC, 0);
 		expect(fd >= 0);
+		if (fd < 0)
+			tap_diag("open: %s", strerror(-fd));
 		expect(tl_pwrite(fd, path, sizeof(path), 0) == sizeof(path));
 		expect(tl_fsync(fd) == 0);
 		expect(tl_pread(fd, buf, sizeof(buf), 0) == sizeof(path));
@@ -218,5 +220,6 @@ int main(void)
 	tap_plan(5);
 	test_storm();
 	test_wake();
+	tl_sched_end();
 	return tap_exit();
 }

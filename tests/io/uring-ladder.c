@@ -50,7 +50,7 @@ static int fn_echo(void *arg)
 			tl_send(fd, buf, (size_t)n, 0);
 		tl_close(fd);
 	}
-	return fd == -EPIPE ? 0 : 1;
+	return fd;
 }
 
 static int ask(const struct sockaddr_in *addr)
@@ -102,10 +102,15 @@ static int some_io(void)
 
 	e.fd = tcp_listen(&addr, 10);
 	child_check(!tl_listener_new(&e.l, e.fd, SOCK_CLOEXEC), "listener");
-	go(fn_echo, &e);
+	t = mk(fn_echo, &e);
 	for (i = 0; i < 5; i++)
 		if (ask(&addr))
 			return 1;
+	settle();
+	tl_task_kill(t);
+	while (tl_task_is_alive(t))
+		tl_sleep(MS);
+	tl_task_unref(t);
 	tl_listener_free(e.l);
 	close(e.fd);
 
@@ -216,6 +221,46 @@ static int with_memlock(void *arg)
 	if (!strcmp(f.io, "epoll"))
 		child_check(bytes <= 16384 && strstr(f.io_reason, "RLIMIT_MEMLOCK"), "%s", f.io_reason);
 	return expect(f.io, f.io_reason[0] ? "RLIMIT_MEMLOCK" : NULL);
+}
+
+/* No thread to be had, for us or for the kernel: what needs one says so, the rest works. */
+static int without_threads(UNUSED void *arg)
+{
+	struct rlimit limit, old;
+	struct call c = { .kind = READ, .size = 8 };
+	char path[] = "/tmp/tl-ladder-XXXXXX", buf[8];
+	int fd = mkstemp(path), r, p[2];
+	long result;
+
+	if (getuid())
+		return TAP_EXIT_SKIP;	/* others may have any number */
+	must(fd >= 0);
+	close(fd);
+	chmod(path, 0666);
+	must(!getrlimit(RLIMIT_NPROC, &old));
+	limit = old;
+	limit.rlim_cur = 1;
+	child_check(!become_nobody() && !setrlimit(RLIMIT_NPROC, &limit), "%s", strerror(errno));
+	child_check(!strcmp(backend(), "io_uring"), "%s", backend());
+	child_check(tl_offload(offloaded, NULL, &result) == -EAGAIN, "offload");
+	r = tl_open(path, O_RDWR | O_CLOEXEC, 0);
+	child_check(r == -EAGAIN, "open: %d", r);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	child_check(fd >= 0, "%s", strerror(errno));
+	unlink(path);
+	child_check((r = tl_fsync(fd)) == -EAGAIN, "fsync: %d", r);
+	child_check((r = (int)tl_pread(fd, buf, 8, 0)) == 0, "pread: %d", r);
+	child_check((r = tl_close(fd)) == 0 && fcntl(fd, F_GETFD) < 0, "close: %d", r);
+	mkpipe(p);
+	c.fd = p[0];
+	c.buf = buf;
+	go(fn_call, &c);
+	settle();
+	child_check(tl_write(p[1], "abc", 3) == 3 && wait_done(&c.done) && c.result == 3, "pipe");
+	tl_close(p[0]);
+	tl_close(p[1]);
+	must(!setrlimit(RLIMIT_NPROC, &old));	/* a leak checker needs one */
+	return 0;
 }
 
 static int without_descriptors(UNUSED void *arg)
@@ -358,7 +403,7 @@ int main(void)
 	unsetenv("TL_IO");
 	if (in_child(look, NULL))
 		tap_skip_all("no io_uring here");
-	tap_plan((long)(ARRAY_LEN(steps) + ARRAY_LEN(limits) + ARRAY_LEN(filters)) + 7);
+	tap_plan((long)(ARRAY_LEN(steps) + ARRAY_LEN(limits) + ARRAY_LEN(filters)) + 8);
 	for (i = 0; i < ARRAY_LEN(steps); i++)
 		child(on_step, &steps[i], steps[i].what);
 	child(too_old, NULL, "a kernel that is too old");
@@ -368,6 +413,7 @@ int main(void)
 		snprintf(what, sizeof(what), "RLIMIT_MEMLOCK of %lu", limits[i]);
 		child(with_memlock, (void *)limits[i], what);
 	}
+	child(without_threads, NULL, "no thread to be had");
 	child(without_descriptors, NULL, "no descriptor to be had, and later on some");
 	for (i = 0; i < ARRAY_LEN(filters); i++)
 		child(behind_filter, &filters[i], filters[i].what);
