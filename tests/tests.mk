@@ -5,6 +5,8 @@
 
 TARGETS ?= $(filter-out harness bench peers model fuzz vm,$(patsubst tests/%/,%,$(sort $(dir $(wildcard tests/*/*)))))
 RUN_TESTS := $(O)/tests/harness/run-tests
+# The one that is called: the host's, where the tests are for another machine.
+RUNNER ?= $(RUN_TESTS)
 RUNNER_FLAGS ?=
 
 test_c = $(wildcard tests/$(1)/*.c)
@@ -21,11 +23,11 @@ $(TEST_PROGS): %: %.o $(O)/libtasklet.a
 	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_LIB) -lm
 
 .PHONY: test-programs run-tests
-test-programs: $(RUN_TESTS) $(TEST_PROGS)
+test-programs: $(filter $(RUNNER),$(RUN_TESTS)) $(TEST_PROGS)
 
 run-tests: test-programs $(if $(TEST_SCRIPTS),lib tools)
-	$(Q)O=$(abspath $(O)) TL_RUNNER=$(abspath $(RUN_TESTS)) CC="$(CC)" \
-		$(RUN_TESTS) $(RUNNER_FLAGS) $(TEST_PROGS) $(TEST_SCRIPTS)
+	$(Q)O=$(abspath $(O)) TL_RUNNER=$(abspath $(RUNNER)) CC="$(CC)" \
+		$(RUNNER) $(RUNNER_FLAGS) $(TEST_PROGS) $(TEST_SCRIPTS)
 
 # The whole suite: as it is, with the other IO backend, under the checkers, and
 # for the other processor. VARIANTS="plain" is the quick one.
@@ -41,15 +43,15 @@ CHECKED := base core chan io
 CHECKER = $(MAKE) --no-print-directory run-tests TEST_SCRIPTS= O=$(O)/$(1)
 
 check-asan: packages-lib
-	$(Q)ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 \
+	+$(Q)ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 \
 	UBSAN_OPTIONS=print_stacktrace=1 \
 	$(call CHECKER,asan) TARGETS="$(CHECKED)" SAN=address,undefined RUNNER_FLAGS="-T 4"
 
 check-ubsan: packages-lib
-	$(Q)$(call CHECKER,ubsan) TARGETS="$(CHECKED)" SAN=undefined RUNNER_FLAGS="-T 2"
+	+$(Q)$(call CHECKER,ubsan) TARGETS="$(CHECKED)" SAN=undefined RUNNER_FLAGS="-T 2"
 
 check-tsan: packages-lib
-	$(Q)TSAN_OPTIONS=halt_on_error=1 \
+	+$(Q)TSAN_OPTIONS=halt_on_error=1 \
 	$(call CHECKER,tsan) TARGETS="$(CHECKED)" SAN=thread RUNNER_FLAGS="-T 6"
 
 check-valgrind: packages-lib
@@ -60,9 +62,9 @@ check-valgrind: packages-lib
 # io_uring: the epoll backend is what runs there.
 check-aarch64:
 	$(Q)$(MAKE) --no-print-directory $(O)/tests/harness/run-tests
-	$(Q)$(call CHECKER,aarch64) TARGETS="$(CHECKED)" URING=no \
+	+$(Q)$(call CHECKER,aarch64) TARGETS="$(CHECKED)" URING=no \
 		CROSS_COMPILE=aarch64-linux-gnu- LDFLAGS=-static \
-		RUN_TESTS=$(O)/tests/harness/run-tests RUNNER_FLAGS="-T 6 -w qemu-aarch64"
+		RUNNER=$(abspath $(RUN_TESTS)) RUNNER_FLAGS="-T 6 -w qemu-aarch64"
 
 # --- benchmarks -------------------------------------------------------------
 #

@@ -34,9 +34,13 @@ static bool unsupported(int r)
 	return r == -EOPNOTSUPP || r == -ENOSYS;
 }
 
-static bool is_nonblocking(int fd)
+/* Whether a plain call never waits: O_NONBLOCK, or not open for it at all. */
+static bool never_waits(int fd, int wrong_mode)
 {
-	return fcntl(fd, F_GETFL) & O_NONBLOCK;
+	int status = fcntl(fd, F_GETFL);
+
+	return status < 0 || (status & (O_NONBLOCK | O_PATH)) ||
+	       (status & O_ACCMODE) == wrong_mode;
 }
 
 static void memory_of(struct tl__memory *m, const struct tl__io_op *op)
@@ -134,7 +138,10 @@ static int try_read_when_ready(struct tl__io_op *op, const struct tl__memory *m)
 		return TL__TRY_POOL;
 	if (S_ISSOCK(st.st_mode))
 		return socket_transfer(op, m, false);
-	if (!is_nonblocking(op->fd)) {
+	/* Calls that do not wait on what has no position, or for nothing. */
+	if ((op->offset >= 0 && !S_ISCHR(st.st_mode)) || !op->size)
+		return read_plain(op, m);
+	if (!never_waits(op->fd, O_WRONLY)) {
 		/* poll(2) finds a device without a poll method ready. */
 		if (S_ISCHR(st.st_mode) && !(op->due & TL__TRIED_READY))
 			return TL__TRY_IN;
@@ -222,7 +229,7 @@ static int write_when_ready(struct tl__io_op *op, const struct tl__memory *m)
 {
 	struct iovec piece;
 
-	if (op->offset >= 0 || is_nonblocking(op->fd))
+	if (op->offset >= 0 || never_waits(op->fd, O_RDONLY))
 		return write_plain(op, m);
 	if (!tl__is_ready(op->fd, POLLOUT))
 		return -EAGAIN;
@@ -265,7 +272,7 @@ static int try_write_other(struct tl__io_op *op, const struct tl__memory *m)
 				       RWF_NOWAIT));
 
 	if (unsupported(r)) {
-		if (!is_nonblocking(op->fd))
+		if (!never_waits(op->fd, O_RDONLY))
 			return op->due & TL__TRIED_READY ? TL__TRY_POOL :
 							   TL__TRY_OUT;
 		r = write_plain(op, m);

@@ -267,7 +267,7 @@ int tl__uring_open(struct tl__uring *u, const char **why)
 	if (!r)
 		r = io_uring_ring_dontfork(&u->ring);
 	if (r) {
-		io_uring_queue_exit(&u->ring);
+		tl__uring_close(u);
 		*why = words_for(r);
 		return r;
 	}

@@ -654,6 +654,10 @@ static void test_handler(void)
 	tap_ok(handler_stack < fail_stack && fail_stack - handler_stack < 65536, "1.6: on its stack");
 	tap_is(freed, 1, "1.6: the error was freed, once");
 
+	go("T", fn_defer, (void *)4L);
+	tl_run();
+	tap_str(said(), "4 x y T 1 h5:T:exit", "1.6: deferred handlers run first, it is asked last");
+
 	t = mk("T", fn_recv, NULL);
 	tl_schedule();
 	tl_task_kill(t);
@@ -768,7 +772,7 @@ static void test_hidden(void)
 
 int main(void)
 {
-	tap_plan(134);
+	tap_plan(135);
 	if (tl_chan_new(&chan, sizeof(long), 0))
 		tap_bail("no channel");
 	test_results();

@@ -145,6 +145,8 @@ static void scenario(void)
 	if (tl_run())
 		tap_bail("run() failed");
 	call(tl_spawn_attr(&t[1], &attr, fn_nop, NULL));
+	if (strcmp(tl_task_name(t[1]), attr.name))
+		tap_bail("fault %lu: the name is %s", nth, tl_task_name(t[1]));
 	attr.stack_size = 1 << 22;
 	call(tl_spawn_attr(&t[2], &attr, fn_nop, NULL));
 	call(tl_task_new(&t[3], NULL));

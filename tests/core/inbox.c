@@ -34,12 +34,14 @@ static void slow_poll(UNUSED void *reactor, UNUSED bool idle)
 static void slow_wait(void *reactor, UNUSED uint64_t deadline)
 {
 	uintptr_t asleep = (uintptr_t)&sched->inbox.stub | TL__INBOX_ASLEEP;
+	int before = atomic_load(&wakes);
 
 	*(volatile char *)reactor = 1;
 	atomic_store(&sleeping, true);
 	while (atomic_load(&sched->inbox.tail) == asleep)
 		nap(20);
-	while (!atomic_load(&waking))
+	/* On a busy machine it may be over before we look. */
+	while (!atomic_load(&waking) && atomic_load(&wakes) == before)
 		nap(20);
 }
 

@@ -25,7 +25,7 @@ static const char *in_dir(const char *name)
 static void test_basic(void)
 {
 	char buf[64] = "";
-	int fd;
+	int fd, r;
 
 	fd = tl_open(in_dir("basic"), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
 	tap_ok(fd >= 0, "open makes a file");
@@ -43,7 +43,9 @@ static void test_basic(void)
 	tap_is(tl_pread(fd, buf, 4, 1000000), 0, "nor behind it");
 	tap_is(tl_pwrite(fd, "z", 1, 99999), 1, "pwrite behind the end makes a hole");
 	tap_ok(tl_pread(fd, buf, 4, 99997) == 3 && !memcmp(buf, "\0\0z", 3), "that reads as zeroes");
-	tap_is(tl_read_until(fd, buf, 2, 1), 2, "a deadline is no matter to what is done at once");
+	r = (int)tl_read_until(fd, buf, 2, 1);
+	tap_ok(r == 2 || (r == -ETIMEDOUT && lseek(fd, 0, SEEK_CUR) == 10 && tl_read(fd, buf, 2) == 2),
+	       "a deadline that has passed is no matter, if this is done at once");
 	tap_ok(!memcmp(buf, "\0\0", 2), "... and reads on");
 	tap_is(tl_close(fd), 0, "close");
 	tap_is(tl_close(fd), -EBADF, "close again");
@@ -278,13 +280,17 @@ static void test_bad_pointers(void)
 static void test_sizes(void)
 {
 	int fd = tl_open(in_dir("sizes"), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	volatile size_t huge = 0x7ffff000;	/* not a constant, or the compiler says that it is too large */
 	char *memory = malloc(1 << 20);
+	int most;
 
 	must(memory);
 	tl_write(fd, "0123456789", 10);
-	tap_is(tl_pread(fd, memory, SIZE_MAX, 0), 10, "as much as there may be");
-	tap_is(tl_pread(fd, memory, (size_t)SSIZE_MAX + 1, 0), 10, "one more than a result can say");
-	tap_is(tl_pread(fd, memory, (size_t)UINT32_MAX + 1, 0), 10, "more than 32 bits");
+	/* An emulator may want all of the memory to be there. */
+	most = pread(fd, memory, huge, 0) < 0 ? -EFAULT : 10;
+	tap_is(tl_pread(fd, memory, SIZE_MAX, 0), most, "as much as there may be");
+	tap_is(tl_pread(fd, memory, (size_t)SSIZE_MAX + 1, 0), most, "one more than a result can say");
+	tap_is(tl_pread(fd, memory, (size_t)UINT32_MAX + 1, 0), most, "more than 32 bits");
 	tap_is(tl_pread(fd, memory, 0, 0), 0, "nothing");
 	tap_is(tl_pwrite(fd, memory, 0, 0), 0, "write nothing");
 	tap_is(tl_pwrite(fd, memory, 1, INT64_MAX - 4096), -EFBIG, "at an offset that no file has");
