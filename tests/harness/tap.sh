@@ -49,6 +49,14 @@ tap_skip() {
 	echo "ok $tap_count $2 # SKIP $1"
 }
 
+# check NAME COMMAND...: ok if the command succeeds; else shows what it said
+check() {
+	local name=$1 said
+	shift
+	said=$("$@" 2>&1)
+	tap_result $? "$name" "$said"
+}
+
 tap_end() {
 	exit $tap_failed
 }

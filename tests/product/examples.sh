@@ -10,20 +10,7 @@ examples=${TL_EXAMPLES:-$top/examples}
 cc=${CC:-gcc}
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
-n=0 failed=0
-
-check() {	# check WHAT COMMAND...
-	local what=$1
-	shift
-	n=$((n + 1))
-	if "$@" >"$tmp/log" 2>&1; then
-		echo "ok $n $what"
-	else
-		echo "not ok $n $what"
-		sed 's/^/# /' "$tmp/log" | head -n 20
-		failed=1
-	fi
-}
+. "$top/tests/harness/tap.sh"
 
 programs=$(cd "$examples" && ls *.c)
 does_io() {
@@ -45,8 +32,7 @@ run() {	# run PROGRAM [epoll]: it has 20 seconds, and says what it did
 	[ -s "$tmp/out" ] || { echo "no output"; return 1; }
 }
 
-echo "TAP version 13"
-echo "1..$count"
+tap_plan "$count"
 unset TL_IO
 for program in $programs; do
 	check "$program compiles" $cc -Wall -Wextra -Werror -I"$top/include" \
@@ -56,4 +42,4 @@ for program in $programs; do
 	does_io "$program" &&
 		check "$program runs with TL_IO=epoll" run "$program" epoll
 done
-exit $failed
+tap_end

@@ -10,25 +10,11 @@ build=${O:-$top/build}
 cc=${CC:-gcc} cxx=${CXX:-g++}
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
-n=0 failed=0
-
-check() {	# check WHAT COMMAND...
-	local what=$1
-	shift
-	n=$((n + 1))
-	if "$@" >"$tmp/log" 2>&1; then
-		echo "ok $n $what"
-	else
-		echo "not ok $n $what"
-		sed 's/^/# /' "$tmp/log" | head -n 20
-		failed=1
-	fi
-}
+. "$top/tests/harness/tap.sh"
 
 headers=$(cd "$top/include" && echo tasklet/*.h)
 count=$(echo $headers | wc -w)
-echo "TAP version 13"
-echo "1..$((2 * count + 3))"
+tap_plan "$((2 * count + 3))"
 
 for header in $headers; do
 	printf '#include <%s>\n#include <%s>\n' "$header" "$header" >"$tmp/h.c"
@@ -62,4 +48,4 @@ exported() {
 		awk '$2 != "A" {sub(/@.*/, "", $3); print $3}' | sort -u
 }
 check "the library exports exactly that" diff <(mapped) <(exported)
-exit $failed
+tap_end

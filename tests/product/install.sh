@@ -10,27 +10,12 @@ build=${O:-$top/build}
 cc=${CC:-gcc}
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
-n=0 failed=0
+. "$top/tests/harness/tap.sh"
 
-check() {
-	local what=$1
-	shift
-	n=$((n + 1))
-	if "$@" >"$tmp/log" 2>&1; then
-		echo "ok $n $what"
-	else
-		echo "not ok $n $what"
-		sed 's/^/# /' "$tmp/log" | head -n 20
-		failed=1
-	fi
-}
-
-echo "TAP version 13"
 if ! command -v pkg-config >/dev/null; then
-	echo "1..0 # SKIP no pkg-config"
-	exit 4
+	tap_skip_all "no pkg-config"
 fi
-echo "1..9"
+tap_plan "9"
 
 root=$tmp/root
 lib=/opt/tasklet/lib/here
@@ -73,4 +58,4 @@ nothing_left() {
 	! find "$root" ! -type d | grep .
 }
 check "... leaves no file" nothing_left
-exit $failed
+tap_end

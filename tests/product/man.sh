@@ -12,25 +12,7 @@ man=${TL_MAN:-$top/man}
 cc=${CC:-gcc}
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
-n=0 failed=0
-
-check() {	# check WHAT COMMAND...
-	local what=$1
-	shift
-	n=$((n + 1))
-	if "$@" >"$tmp/log" 2>&1; then
-		echo "ok $n $what"
-	else
-		echo "not ok $n $what"
-		sed 's/^/# /' "$tmp/log" | head -n 20
-		failed=1
-	fi
-}
-
-skip() {	# skip WHAT REASON
-	n=$((n + 1))
-	echo "ok $n $1 # SKIP $2"
-}
+. "$top/tests/harness/tap.sh"
 
 pages=$(cd "$man" && ls *.[0-9])
 api_pages=$(cd "$man" && ls *.3)
@@ -70,8 +52,7 @@ runs=$(for program in $programs; do
 	with_io "$program" && echo "$program epoll"
 done)
 
-echo "TAP version 13"
-echo "1..$(($(echo $pages | wc -w) + 7 + $(echo $tool_pages | wc -w) +
+tap_plan "$(($(echo $pages | wc -w) + 7 + $(echo $tool_pages | wc -w) +
 	$(echo $programs | wc -w) +
 	$(echo "$runs" | wc -l)))"
 
@@ -80,7 +61,7 @@ for page in $pages; do
 		check "mandoc has nothing to warn of in $page" \
 			mandoc -Tlint -W warning "$man/$page"
 	else
-		skip "mandoc has nothing to warn of in $page" "no mandoc"
+		tap_skip "no mandoc" "mandoc has nothing to warn of in $page"
 	fi
 done
 
@@ -208,7 +189,7 @@ for page in $tool_pages; do
 		check "$page has the options of $tool" \
 			diff <(options_of_tool "$tool") <(options_of_page "$page")
 	else
-		skip "$page has the options of $tool" "$tool was not built"
+		tap_skip "$tool was not built" "$page has the options of $tool"
 	fi
 done
 
@@ -231,4 +212,4 @@ while read -r program io; do
 		[ -e "$tmp/${program%.c}.out" ] &&
 		echo ' and prints what the page shows')" run "$program" $io
 done <<<"$runs"
-exit $failed
+tap_end
