@@ -239,6 +239,9 @@ void tl_task_unref(struct tl_task *task)
 	if (s && s != tl__sched_self)
 		tl__fatal("tl_task_unref() of %s, another thread's",
 			  tl__task_label(task));
+	if (!task->refs)
+		tl__fatal("tl_task_unref() of %s, which has no handle left",
+			  tl__task_label(task));
 	if (--task->refs)
 		return;
 	if (!s) {

@@ -15,6 +15,7 @@
 #include <tasklet/tasklet.h>
 
 #include "../core/check.h"
+#include "core/task.h"	/* where select takes its choices from: so that a run can be replayed */
 
 #define TASKS 13	/* main is number 0 */
 #define CHANS 5
@@ -1152,6 +1153,7 @@ static void phase(void)
 	steps = 0;
 	over = unwatched = trap = false;
 	handle[0] = tl_main();
+	tl__sched()->random = tap_random(&rnd) | 1;
 	task[0].started = true;
 	ring_append(0);
 	for (c = 0; c < CHANS; c++)

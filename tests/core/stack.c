@@ -244,6 +244,17 @@ static void child_wild(void)
 	tl_run();
 }
 
+/* Gives one handle more up than there are. */
+static void child_unref(void)
+{
+	struct tl_task *t;
+
+	tl_spawn(&t, fn_wild, NULL);
+	tl_task_set_name(t, "overdrawn");
+	tl_task_unref(t);
+	tl_task_unref(t);
+}
+
 static void own_handler(int sig)
 {
 	(void)sig;
@@ -321,6 +332,15 @@ static void test_overflow(void)
 		tap_diag("status %#x, stderr: %s", (unsigned int)status, child_said);
 	status = in_child(child_own_handler);
 	tap_ok(WIFEXITED(status) && WEXITSTATUS(status) == 42, "overflow.h: a program's own handler is left alone, and has a stack");
+}
+
+static void test_overdrawn(void)
+{
+	int status = in_child(child_unref);
+
+	tap_ok(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT && strstr(child_said, "(overdrawn)") &&
+	       strstr(child_said, "tl_task_unref()"),
+	       "task.h: a handle too many given up stops with the call and the tasklet");
 }
 
 /* --- caches ------------------------------------------------------------------------------------------------------- */
@@ -507,7 +527,7 @@ int main(void)
 	int i;
 
 	page = (size_t)sysconf(_SC_PAGESIZE);
-	tap_plan(38);
+	tap_plan(39);
 	/* First: the children start without a scheduler of their own. */
 	test_shadow();
 	if (died_of(in_child(child_probe), SIGSEGV)) {
@@ -520,6 +540,7 @@ int main(void)
 	test_sizes();
 	test_large();
 	test_alignment();
+	test_overdrawn();
 	test_cache();
 	test_holes();
 	test_trim_inside();
