@@ -58,8 +58,7 @@ enum tl_run_verdict {
  *
  * Returns a verdict, or -code of an error that nobody caught: tl_catch() hands
  * that error over, and the other tasklets stay where they were. Returns
- * TL_RUN_FINISHED at once when nothing else can ever run. -EPERM: a switch or
- * block trap.
+ * at once when nothing else can run. -EPERM: a switch or block trap.
  */
 TL_API int tl_run(void);
 

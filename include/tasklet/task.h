@@ -165,7 +165,8 @@ TL_API int tl_task_run(struct tl_task *task);
 /*
  * tl_task_switch - switch to a tasklet; the caller becomes paused
  *
- * The target takes the caller's place in the ring. Returns as tl_task_run()
+ * A paused target takes the caller's place in the ring; a runnable one keeps its
+ * own. Returns as tl_task_run()
  * when somebody has made the caller run again. A caller without any handle is
  * killed instead: -ECANCELED.
  */

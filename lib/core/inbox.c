@@ -21,6 +21,7 @@
  */
 #include "core/inbox.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <time.h>
 
@@ -162,6 +163,7 @@ void tl__inbox_sleep(struct tl_sched *s, uint64_t deadline_ns)
 {
 	struct tl__inbox *inbox = &s->inbox;
 	uintptr_t asleep = (uintptr_t)&inbox->stub | TL__INBOX_ASLEEP;
+	int saved = errno;
 
 	/* relaxed: published by the next store and by the bit */
 	atomic_store_explicit(&inbox->reactor, s->reactor,
@@ -177,6 +179,7 @@ void tl__inbox_sleep(struct tl_sched *s, uint64_t deadline_ns)
 		s->reactor_ops->wait(s->reactor, deadline_ns);
 	else
 		tl__futex_wait(&inbox->asleep, 1, deadline_ns);
+	errno = saved;
 	/* relaxed: what a producer has to say is in its message */
 	if (!atomic_compare_exchange_strong_explicit(
 		    &inbox->tail, &asleep, (uintptr_t)&inbox->stub,

@@ -153,6 +153,7 @@ static void block_signals(sigset_t *old)
 static int start_thread(void)
 {
 	pthread_attr_t attr;
+	int saved = errno;
 	sigset_t old;
 	pthread_t id;
 	int r;
@@ -172,6 +173,7 @@ static int start_thread(void)
 	}
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	pthread_attr_destroy(&attr);
+	errno = saved;
 	return r;
 }
 

@@ -316,7 +316,8 @@ static void test_close(void)
 	a = mk("A", fn_send, (void *)3L);
 	tl_schedule();
 	tl_chan_close(chan);
-	tap_ok(tl_chan_is_closing(chan) && !tl_chan_is_closed(chan), "2: closing, but not closed: there are values inside");
+	tap_ok(tl_chan_is_closing(chan) && !tl_chan_is_closed(chan),
+	       "2: closing, but not closed: there are values inside");
 	tl_run();
 	tap_str(said(), "A-32[A]", "channel.h: who waited for room gets -EPIPE");
 	tap_is(tl_chan_balance(chan), 2, "channel.h: its value is not inside");

@@ -292,7 +292,8 @@ static void test_changes(void)
 		tl_set_channel_callback(kills_partner, NULL, NULL, NULL);
 		r = with_partner(i, &v);
 		tl_set_channel_callback(NULL, NULL, NULL, NULL);
-		tap_is(r, -EDEADLK, "3.5: a callback that kills the partner: the operation finds nobody, and would block");
+		tap_is(r, -EDEADLK,
+		       "3.5: a callback that kills the partner: the operation finds nobody, and would block");
 		tap_ok(!tl_chan_balance(chan) && !tl_chan_balance(other), "3.5: nobody waits");
 		tl_run();
 		tap_str(said(), i % 2 ? "00 T-125" : "00 T-125:0", "3.5: it was killed");

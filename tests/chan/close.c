@@ -87,7 +87,8 @@ static void test_close(void)
 	tl_schedule();
 	go("D", fn_say, NULL);
 	tl_chan_close(chan);
-	tap_str(ring(), "M D A B C", "channel.h: close wakes those that are blocked, first come first served, and goes on");
+	tap_str(ring(), "M D A B C",
+		"channel.h: close wakes those that are blocked, first come first served, and goes on");
 	tap_ok(!tl_chan_balance(chan) && !tl_chan_queue(chan) && !stats().timers, "channel.h: nobody waits any more");
 	tl_chan_open(chan);
 	tl_run();

@@ -467,7 +467,8 @@ static void test_transit(void)
 			tl_chan_unref(chan);
 			chan = NULL;
 		}
-		tap_is(wrong, 0, "0: values of %zu bytes are not disturbed by destructors that switch, send and allocate", size);
+		tap_is(wrong, 0,
+		       "0: values of %zu bytes are not disturbed by destructors that switch, send and allocate", size);
 		tap_is(busy_calls, 12 * (2 + 2 + 8), "0: which ran");
 	}
 	tl_chan_unref(side);
@@ -499,7 +500,8 @@ static void test_replace(void)
 	go("T", fn_second_error, NULL);
 	tl_schedule();
 	tap_is(tl_chan_recv(chan, &v), -EIO, "0: an error is received");
-	tap_is(tl_chan_recv(chan, &v), -ERANGE, "0: and another one, which replaces it: the result is the second one's");
+	tap_is(tl_chan_recv(chan, &v), -ERANGE,
+	       "0: and another one, which replaces it: the result is the second one's");
 	tap_ok(busy_calls == 1 && !wrong && !freed, "0: the first was destroyed within that call, busily");
 	tap_is(caught(), ERANGE, "0: the second is caught");
 	tap_ok(freed == 1 && v == 4, "0: once");

@@ -105,12 +105,14 @@ static void test_until(void)
 	tap_is(tl_chan_recv_until(chan, &v, deadline), -ETIMEDOUT, "channel.h: a deadline to come");
 	tap_ok(tl_now() >= deadline, "channel.h: is not cut short");
 	tap_is(tl_chan_recv_until(chan, &v, TL_FOREVER), -EDEADLK, "channel.h: for ever is no deadline");
-	tap_ok(v == 1 && !tl_chan_balance(chan) && !tl_chan_queue(chan) && !stats().timers, "channel.h: nothing is left");
+	tap_ok(v == 1 && !tl_chan_balance(chan) && !tl_chan_queue(chan) && !stats().timers,
+	       "channel.h: nothing is left");
 
 	/* What is there is had, whatever the deadline. */
 	go("S", fn_send, (void *)5L);
 	tl_schedule();
-	tap_ok(tl_chan_recv_until(chan, &v, 0) == 0 && v == 5, "channel.h: who waits is served though the deadline has passed");
+	tap_ok(tl_chan_recv_until(chan, &v, 0) == 0 && v == 5,
+	       "channel.h: who waits is served though the deadline has passed");
 	tl_run();
 	said();
 	go("R", fn_recv, NULL);

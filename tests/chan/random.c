@@ -1174,7 +1174,8 @@ int main(void)
 		phase();
 		phases++;
 	} while (tl_now() < end);
-	tap_ok(total_steps > 1000, "1, 2, 3: %ld random calls in %ld phases did what the model foresaw", total_steps, phases);
+	tap_ok(total_steps > 1000,
+	       "1, 2, 3: %ld random calls in %ld phases did what the model foresaw", total_steps, phases);
 	tap_ok(values > 100, "2: %ld values were received, each once and in its order", values);
 	tap_ok(total_errors > 100, "error.h: %ld errors were destroyed, each once", total_errors);
 	return tap_exit();

@@ -306,7 +306,8 @@ static void test_many(void)
 				      in[i] == (i == which[w] && i % 2 == 0 ? -1 : i);
 			ok &= which[w] % 2 == 0 || v == which[w];
 			snprintf(want, sizeof(want), "%ld/0", which[w]);
-			tap_ok(ok && waits && !strcmp(said(), want), "select.h: case %ld of %ld happens, and no other", which[w], n);
+			tap_ok(ok && waits && !strcmp(said(), want),
+			       "select.h: case %ld of %ld happens, and no other", which[w], n);
 			tl_task_unref(t);
 		}
 	}
@@ -392,11 +393,13 @@ static void test_closed(void)
 	s[0] = (struct tl_select_case)TL_CASE_RECV(a, &va);
 	s[1] = (struct tl_select_case)TL_CASE_SEND(b, &vb);
 	tl_chan_close(b);
-	tap_ok(tl_select(s, 2) == 1 && s[1].result == -EPIPE, "select.h: a case on a closed channel happens, with -EPIPE");
+	tap_ok(tl_select(s, 2) == 1 && s[1].result == -EPIPE,
+	       "select.h: a case on a closed channel happens, with -EPIPE");
 	tap_ok(tl_try_select(s, 2) == 1 && s[1].result == -EPIPE, "select.h: for try too");
 	tl_chan_open(b);
 	tl_chan_close(a);
-	tap_ok(tl_select(s, 2) == 0 && s[0].result == -EPIPE && va == 1, "select.h: a receive as well, and writes nothing");
+	tap_ok(tl_select(s, 2) == 0 && s[0].result == -EPIPE && va == 1,
+	       "select.h: a receive as well, and writes nothing");
 	tl_chan_open(a);
 	tap_ok(nobody_waits(), "select.h: nobody waits");
 
@@ -490,7 +493,8 @@ static void test_ends(void)
 	tap_ok(tl_task_next(r) == t && tl_task_prev(r2) == t, "task.h: where its neighbours see it");
 	tl_task_kill(t);
 	tap_str(said(), "T-125/0 0,0", "1.5: killed, its select fails");
-	tap_ok(tl_chan_balance(a) == -2 && !tl_chan_balance(b) && !tl_chan_balance(c), "1.5: and all balances are right");
+	tap_ok(tl_chan_balance(a) == -2 && !tl_chan_balance(b) && !tl_chan_balance(c),
+	       "1.5: and all balances are right");
 	tap_ok(tl_task_next(r) == r2 && tl_task_prev(r2) == r, "1.5: and the queue is whole");
 	tl_chan_send(a, &v);
 	tl_chan_send(a, &v);
@@ -505,7 +509,8 @@ static void test_ends(void)
 	tap_ok(tl_chan_balance(a) == -2 && tl_chan_balance(b) == 4, "select.h: two wait on the same channels");
 	for (i = 0; i < 1000 && stats().timers > 1; i++)
 		tl_schedule();
-	tap_ok(tl_chan_balance(a) == -1 && tl_chan_balance(b) == 2, "select.h: one's time is up, and it has left all queues");
+	tap_ok(tl_chan_balance(a) == -1 && tl_chan_balance(b) == 2,
+	       "select.h: one's time is up, and it has left all queues");
 	tl_schedule();
 	tl_chan_send(a, &v);
 	tap_str(said(), "T-110 U0", "select.h: the other one goes on");
@@ -646,7 +651,8 @@ static void test_storm(void)
 			sum_out += v;
 		}
 	}
-	tap_ok(sent == received && sum_in == sum_out && sent > 100, "select.h: %ld values in a storm of selects arrive once each", sent);
+	tap_ok(sent == received && sum_in == sum_out && sent > 100,
+	       "select.h: %ld values in a storm of selects arrive once each", sent);
 	tap_ok(nobody_waits(), "select.h: nobody waits");
 	chans_end();
 	all_gone("storm");

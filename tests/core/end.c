@@ -736,7 +736,8 @@ static void test_destructor(void)
 	tap_str(said(), "-5 T", "0: what it did not catch is destroyed on its stack, while it is current");
 	tap_is(tl_chan_send(chan, &(long){ 3 }), 0, "0: others go on while the destructor has given way");
 	tl_run();
-	tap_str(said(), "R0:3 later [N]", "0: the value was not disturbed, what was deferred there runs, and what it started");
+	tap_str(said(), "R0:3 later [N]",
+		"0: the value was not disturbed, what was deferred there runs, and what it started");
 	tap_ok(n == 1 && !v, "0: destroyed once");
 	all_gone("destructor");
 }

@@ -306,7 +306,8 @@ static void test_first(void)
 		refused_all &= first_result[0] == -ENOMEM;
 		again_all &= !first_result[1];
 	}
-	tap_ok(refused_all, "3.1: each of %d calls, being a thread's first, returns -ENOMEM if there is no memory", FIRST_CALLS);
+	tap_ok(refused_all,
+	       "3.1: each of %d calls, being a thread's first, returns -ENOMEM if there is no memory", FIRST_CALLS);
 	tap_ok(again_all, "3.1: and works when there is");
 }
 
@@ -379,10 +380,12 @@ int main(void)
 	tap_ok(alone > 15, "without a fault the scenario passes %ld points", alone);
 	tap_is(refusals, 0, "and no call is refused");
 	alone = walk(false);
-	tap_ok(alone > 15, "with the nth point failing, n = 1 to %ld, each call succeeds or is refused and works again", alone);
+	tap_ok(alone > 15,
+	       "with the nth point failing, n = 1 to %ld, each call succeeds or is refused and works again", alone);
 	with_all = walk(true);
 	tap_ok(with_all > 15, "with the nth and all that come after it failing, n = 1 to %ld, the same", with_all);
-	tap_ok(all_refusals > alone && all_calls > all_refusals, "%ld of %ld calls were refused", all_refusals, all_calls);
+	tap_ok(all_refusals > alone && all_calls > all_refusals,
+	       "%ld of %ld calls were refused", all_refusals, all_calls);
 	test_without();
 	tap_is(tl_sched_end(), 0, "sched.h: nothing is left");
 	return tap_exit();

@@ -192,7 +192,8 @@ static void test_shared(void)
 	go("T", fn_setting, NULL);
 	tl_schedule();
 	look("M");
-	tap_str(said(), "0 1 T:up 1 T:near 0 M:near", "sched.h: the previous setting is returned; off restores the thread's");
+	tap_str(said(), "0 1 T:up 1 T:near 0 M:near",
+		"sched.h: the previous setting is returned; off restores the thread's");
 	all_gone("shared");
 }
 

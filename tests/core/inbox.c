@@ -16,8 +16,9 @@
 #include "os/futex.h"
 
 static struct tl_sched *sched;
+static _Atomic int rounds;
 static _Atomic bool sleeping;
-static _Atomic int waking, delivered, violations, wakes;
+static _Atomic int begun, waking, delivered, violations, wakes;
 
 static void nap(long us)
 {
@@ -48,6 +49,7 @@ static void slow_wait(void *reactor, UNUSED uint64_t deadline)
 static void slow_wake(void *reactor)
 {
 	atomic_fetch_add(&waking, 1);
+	atomic_fetch_add(&begun, 1);
 	nap(3000);
 	*(volatile char *)reactor = 2;
 	atomic_fetch_add(&wakes, 1);
@@ -114,6 +116,7 @@ static void test_slow(void)
 		if (pthread_create(&t, NULL, fn_consumer, NULL))
 			tap_bail("pthread_create");
 		pthread_join(t, NULL);
+		atomic_fetch_add(&rounds, 1);
 	}
 	tap_is(atomic_load(&wakes), n, "%d schedulers end while somebody wakes them", n);
 	tap_is(atomic_load(&violations), 0, "each of them waits for that");

@@ -113,7 +113,8 @@ static void test_self(void)
 		go("A", fn_self, (void *)(long)how);
 		tl_run();
 		snprintf(want, sizeof(want), "%d 1 1 1 1 1 1 1 1 1 1 1 1 1 1 c1 0 1", how >= THROW ? 0 : -ECANCELED);
-		tap_str(said(), want, "1.5.1: %s at oneself fails each call that might block, until caught", how_name[how]);
+		tap_str(said(), want,
+			"1.5.1: %s at oneself fails each call that might block, until caught", how_name[how]);
 		tap_is(freed, how >= THROW, "1.5.1: the error of %s is freed once", how_name[how]);
 	}
 	tap_is(tl_task_kill(tl_current()), -ECANCELED, "1.5.1: main can be killed by itself");
@@ -446,7 +447,8 @@ static void test_catch(void)
 	t = mk("T", fn_survive, NULL);
 	tl_schedule();
 	tap_is(tl_task_kill(t), 0, "1.5: kill of one that catches");
-	tap_ok(tl_task_is_alive(t) && tl_chan_queue(chan) == t, "1.5: it survives, and kill returns when the caller runs");
+	tap_ok(tl_task_is_alive(t) && tl_chan_queue(chan) == t,
+	       "1.5: it survives, and kill returns when the caller runs");
 	tap_is(tl_task_kill(t), 0, "1.5: kill it again");
 	tap_ok(!tl_task_is_alive(t), "1.5: this time it ends");
 	tap_str(said(), "-125 c125 -125", "1.5: catching ended the state in which every call fails");

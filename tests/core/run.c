@@ -151,7 +151,8 @@ static void test_nested(void)
 	go("I", fn_insert, t);
 	go("A", fn_yield, (void *)1L);
 	tap_is(tl_run(), TL_RUN_FINISHED, "3.3: the middle one of three is inserted");
-	tap_str(said(), "I A1 R0[R A S] A. S0[S]", "3.3: it returns, and the one inside it too; main's goes on to the end");
+	tap_str(said(), "I A1 R0[R A S] A. S0[S]",
+		"3.3: it returns, and the one inside it too; main's goes on to the end");
 	tl_task_unref(t);
 
 	/* By tl_task_run(): switched to at once. */

@@ -326,12 +326,15 @@ static void test_overflow(void)
 	if (!tap_ok(strstr(child_said, "(hungry) ran over its stack of 64 KiB"), "overflow.h: and names the tasklet"))
 		tap_diag("stderr: %s", child_said);
 	status = in_child(child_overflow_thread);
-	tap_ok(died_of(status, SIGSEGV) && strstr(child_said, "(hungry) ran over"), "overflow.h: in another thread too");
+	tap_ok(died_of(status, SIGSEGV) && strstr(child_said, "(hungry) ran over"),
+	       "overflow.h: in another thread too");
 	status = in_child(child_wild);
-	if (!tap_ok(died_of(status, SIGSEGV) && !strstr(child_said, "libtasklet"), "overflow.h: any other bad access dies without a word"))
+	if (!tap_ok(died_of(status, SIGSEGV) && !strstr(child_said, "libtasklet"),
+		    "overflow.h: any other bad access dies without a word"))
 		tap_diag("status %#x, stderr: %s", (unsigned int)status, child_said);
 	status = in_child(child_own_handler);
-	tap_ok(WIFEXITED(status) && WEXITSTATUS(status) == 42, "overflow.h: a program's own handler is left alone, and has a stack");
+	tap_ok(WIFEXITED(status) && WEXITSTATUS(status) == 42,
+	       "overflow.h: a program's own handler is left alone, and has a stack");
 }
 
 static void test_overdrawn(void)
@@ -517,7 +520,8 @@ static void test_shadow(void)
 {
 	int status = in_child(child_shadow);
 
-	tap_ok(WIFEXITED(status) && WEXITSTATUS(status) == 7, "switch.S: a live shadow stack is refused by each call, with -ENOTSUP");
+	tap_ok(WIFEXITED(status) && WEXITSTATUS(status) == 7,
+	       "switch.S: a live shadow stack is refused by each call, with -ENOTSUP");
 	tap_ok(strstr(child_said, "shadow stack") && !strstr(strstr(child_said, "shadow stack") + 1, "shadow stack"),
 	       "switch.S: and one message");
 }

@@ -93,7 +93,8 @@ static void test_end(void)
 	tl_schedule();
 	go("N", fn_recv, "never");
 	tap_is(tl_sched_end(), 0, "3.6: the end of a scheduler with tasklets in all states");
-	tap_str(said(), "loop recv pause sleep", "1.6: each was killed and ran its handlers, but for one that had not begun");
+	tap_str(said(), "loop recv pause sleep",
+		"1.6: each was killed and ran its handlers, but for one that had not begun");
 	tap_ok(!tl_task_is_alive(p), "1.6: a handle is still good");
 	tap_is(tl_task_insert(p), -EXDEV, "3.6: its tasklet is nobody's now");
 	tap_ok(tl_task_kill(p) == 0 && tl_task_run(p) == -EXDEV, "3.6: killing it is done already");
@@ -196,7 +197,8 @@ static void test_survivors(void)
 	tl_schedule();
 	tap_is(tl_sched_end(), 2, "sched.h: tasklets that swallow every kill are counted");
 	tap_str(said(), "recv", "sched.h: the others are dead");
-	tap_ok(tl_task_is_alive(a) && tl_task_is_paused(b) && stats().alive == 3, "sched.h: they and the scheduler stay");
+	tap_ok(tl_task_is_alive(a) && tl_task_is_paused(b) && stats().alive == 3,
+	       "sched.h: they and the scheduler stay");
 	give_up = true;
 	tl_task_insert(a);
 	tl_task_insert(b);
@@ -568,7 +570,8 @@ static void test_foreign(void)
 	f.runnable = mk("R", fn_nop, NULL);
 	before = picture();
 	in_thread(touch_first, &f);
-	tap_is(f.refused, f.calls, "3.6: what is another thread's is refused with -EXDEV, on a thread without a scheduler");
+	tap_is(f.refused, f.calls,
+	       "3.6: what is another thread's is refused with -EXDEV, on a thread without a scheduler");
 	f.refused = f.calls = 0;
 	in_thread(touch_foreign, &f);
 	tap_is(f.refused, f.calls, "3.6: and by each of the %d calls on one with a scheduler", f.calls);
@@ -638,8 +641,10 @@ static void test_foreign_unref(void)
 		tap_skip("a thread after a fork is too much for the thread sanitizer");
 		tap_skip("a thread after a fork is too much for the thread sanitizer");
 	} else {
-		tap_ok(stops(unref_task, "tl_task_unref() of tasklet"), "task.h: giving up another thread's tasklet stops the process");
-		tap_ok(stops(unref_chan, "tl_chan_unref() of another thread's"), "channel.h: as does giving up its channel");
+		tap_ok(stops(unref_task, "tl_task_unref() of tasklet"),
+		       "task.h: giving up another thread's tasklet stops the process");
+		tap_ok(stops(unref_chan, "tl_chan_unref() of another thread's"),
+		       "channel.h: as does giving up its channel");
 	}
 	tl_task_kill(its_task);
 	tl_task_unref(its_task);

@@ -385,6 +385,11 @@ static int fn_slow_read(void *arg)
 	return 0;
 }
 
+static int fn_fail(UNUSED void *arg)
+{
+	return -EIO;
+}
+
 /* close() waits for the kernel to let go of the others' buffers. */
 static void test_close_busy(void)
 {
@@ -400,7 +405,10 @@ static void test_close_busy(void)
 		go(fn_slow_read, &c[i]);
 	}
 	tl_schedule();
+	go(fn_fail, NULL);	/* its error comes to us, but does not stop us */
 	tap_is(tl_close(fd), 0, "close while others read");
+	tap_is(tl_schedule(), -EIO, "what happened meanwhile is told later");
+	tl_error_free(tl_catch());
 	tap_is(tl_close(fd), -EBADF, "it is closed");
 	tl_run();
 	for (i = 0; i < 6; i++) {
@@ -416,7 +424,7 @@ int main(void)
 {
 	char command[64];
 
-	iotest_begin(109);
+	iotest_begin(110);
 	must(mkdtemp(dir));
 	test_basic();
 	test_vectors();

@@ -150,7 +150,35 @@ static void open_files(void)
 	must(event_fd >= 0);
 }
 
-#define N_LOADS 6
+/* Other threads ring the doorbell while the queue is full. */
+static long short_call(void *arg)
+{
+	return (long)(intptr_t)arg;
+}
+
+static int fn_offload(void *arg)
+{
+	long result = -1;
+	char buf[100];
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		failures += tl_offload(short_call, arg, &result) != 0 || result != (long)(intptr_t)arg;
+		failures += tl_pread(file_fd, buf, 100, 0) != 100;
+	}
+	return 0;
+}
+
+static bool offloads(void)
+{
+	uintptr_t i;
+
+	for (i = 0; i < 200; i++)
+		go(fn_offload, (void *)i);
+	return well("offloads");
+}
+
+#define N_LOADS 7
 
 static void test_here(void)
 {
@@ -160,6 +188,7 @@ static void test_here(void)
 	tap_ok(deadlines(), "%d deadlines pass", MANY);
 	tap_ok(closes(true), "a descriptor with %d reads that have hardly begun is closed", MANY);
 	tap_ok(closes(false), "... and that have begun");
+	tap_ok(offloads(), "200 tasklets offload and read");
 }
 
 #ifndef TL_NO_URING
@@ -177,6 +206,7 @@ static const struct shape shapes[] = {
 	{ "COOP_TASKRUN, 8 entries", 8, IORING_SETUP_DEFER_TASKRUN, true },
 	{ "SUBMIT_ALL, 8 entries", 8, IORING_SETUP_TASKRUN_FLAG, true },
 	{ "no flags, 8 entries", 8, IORING_SETUP_SUBMIT_ALL, true },
+	{ "no flags, 1 entry", 1, IORING_SETUP_SUBMIT_ALL, true },
 };
 
 static int in_shape(void *arg)
@@ -187,7 +217,8 @@ static int in_shape(void *arg)
 	tl__uring_test_refused = shape->refused;
 	tl__uring_test_old = shape->old;
 	child_check(!strcmp(backend(), "io_uring"), "%s", backend());
-	child_check(reads() && polls() && kills() && deadlines() && closes(true) && closes(false), "%s", shape->what);
+	child_check(reads() && polls() && kills() && deadlines() && closes(true) && closes(false) &&
+		    offloads(), "%s", shape->what);
 	child_check(!tl_sched_end(), "%s", shape->what);
 	return 0;
 }

@@ -74,6 +74,36 @@ static int call_file(struct scenario *s)
 	return r;
 }
 
+/*
+ * A read of which the page cache has a part: it gives that part or moves nothing, so that the position is always what
+ * the results say.
+ */
+static int call_holes(struct scenario *s)
+{
+	static char data[1 << 20];
+	int r;
+
+	posix_fadvise(s->fd[0], sizeof(data) / 2, 0, POSIX_FADV_DONTNEED);
+	must(!lseek(s->fd[0], 0, SEEK_SET));
+	memset(data, 0, sizeof(data));
+	r = (int)tl_read(s->fd[0], data, sizeof(data));
+	s->ok &= lseek(s->fd[0], 0, SEEK_CUR) == (r < 0 ? 0 : r) && (r < 0 || filled(data, (size_t)r, 5));
+	return r;
+}
+
+static int holes_open(void)
+{
+	char path[] = "/tmp/tl-memory-XXXXXX", *data = malloc(1 << 20);
+	int fd = mkostemp(path, O_CLOEXEC);
+
+	must(fd >= 0 && data);
+	unlink(path);
+	fill(data, 1 << 20, 5);
+	must(write(fd, data, 1 << 20) == 1 << 20 && !fsync(fd));
+	free(data);
+	return fd;
+}
+
 static int call_open(UNUSED struct scenario *s)
 {
 	int fd = tl_open("/dev/null", O_RDWR | O_CLOEXEC, 0);
@@ -217,6 +247,7 @@ static void each(bool fresh)
 	struct scenario offload = { "offload", call_offload, fresh, { 0 }, 0, 0, true };
 	struct scenario lookup = { "getaddrinfo", call_lookup, fresh, { 0 }, 0, 0, true };
 	struct scenario connect = { "connect and accept", call_connect, fresh, { 0 }, 0, 0, true };
+	struct scenario holes = { "read with holes in the cache", call_holes, fresh, { 0 }, 0, 0, true };
 	struct scenario send = { "send and recv", call_send, fresh, { 0 }, 0, 0, true };
 
 	mkpipe(read.fd);
@@ -230,6 +261,9 @@ static void each(bool fresh)
 	run(&poll);
 	close_both(poll.fd);
 	run(&file);
+	holes.fd[0] = holes_open();
+	run(&holes);
+	close(holes.fd[0]);
 	run(&open);
 	run(&offload);
 	run(&lookup);
@@ -310,7 +344,7 @@ static void test_no_fds(void)
 
 int main(void)
 {
-	iotest_begin(24);
+	iotest_begin(26);
 	each(false);
 	each(true);
 	test_waiters();

@@ -206,6 +206,26 @@ static void test_readers(void)
 	all_gone("readers");
 }
 
+/* Who comes later does not take what is there for those who wait. */
+static void test_late(void)
+{
+	char buf[2][1] = { "", "" };
+	struct call c = { .kind = READ, .buf = buf[0], .size = 1 };
+	int p[2];
+
+	mkpipe(p);
+	c.fd = p[0];
+	go(fn_call, &c);
+	settle();
+	must(write(p[1], "ab", 2) == 2);	/* we know nothing of it */
+	tap_is(tl_read(p[0], buf[1], 1), 1, "a reader that comes later");
+	wait_done(&c.done);
+	tap_ok(buf[0][0] + buf[1][0] == 'a' + 'b' && (!on_epoll() || buf[0][0] == 'a'), "is served later%s",
+	       on_epoll() ? "" : ", or not");
+	close_both(p);
+	all_gone("late");
+}
+
 static void test_kill(void)
 {
 	char buf[16];
@@ -423,7 +443,7 @@ static void test_devices(void)
 
 int main(void)
 {
-	iotest_begin(84);
+	iotest_begin(87);
 	test_read_waits(false);
 	test_read_waits(true);
 	test_full(false);
@@ -431,6 +451,7 @@ int main(void)
 	test_vectors();
 	test_broken();
 	test_readers();
+	test_late();
 	test_kill();
 	test_kill_writer();
 	test_named();

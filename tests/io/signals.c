@@ -5,6 +5,8 @@
  */
 #include "iotest.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <sys/time.h>
 
 static volatile sig_atomic_t ticks;
@@ -215,10 +217,60 @@ static void test_wake(void)
 	all_gone("wake");
 }
 
+/*
+ * A thread's first call that needs a worker of the kernel's: a signal interrupts the making of one, and the kernel then
+ * cancels the call.
+ */
+struct worker {
+	int result;
+	_Atomic bool started, done;
+};
+
+static void *first_open(void *arg)
+{
+	struct worker *w = arg;
+
+	(void)backend();
+	/* seq_cst, both: nothing depends on it but when the signals begin and end */
+	atomic_store(&w->started, true);
+	w->result = tl_open("/proc/self/exe", O_RDONLY | O_CLOEXEC, 0);
+	atomic_store(&w->done, true);
+	if (w->result >= 0)
+		close(w->result);
+	tl_sched_end();
+	return NULL;
+}
+
+static void test_workers(void)
+{
+	pthread_t thread;
+	bool ok = true;
+	int i, sent = 0;
+
+	handle(SIGUSR1, on_tick);
+	for (i = 0; i < 100; i++) {
+		struct worker w = { 0 };
+
+		must(!pthread_create(&thread, NULL, first_open, &w));
+		while (!atomic_load(&w.started))
+			sched_yield();
+		for (; !atomic_load(&w.done); sent++)
+			if (sent % 4)
+				pthread_kill(thread, SIGUSR1);
+		pthread_join(thread, NULL);
+		ok &= w.result >= 0;
+		if (w.result < 0)
+			tap_diag("open: %s", strerror(-w.result));
+	}
+	tap_diag("%d signals", sent);
+	tap_ok(ok, "signals while the kernel makes itself a thread");
+}
+
 int main(void)
 {
-	tap_plan(5);
+	tap_plan(6);
 	test_storm();
+	test_workers();
 	test_wake();
 	tl_sched_end();
 	return tap_exit();

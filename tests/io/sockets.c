@@ -610,6 +610,17 @@ static void test_close_under(void)
 	tap_is(tl_recv_until(p[1], buf[0], 1, 0, tl_after(5000 * MS)), 0, "the peer sees the end");
 	close(p[1]);
 
+	/* What one has got already is not lost by it. */
+	tcp_pair(p);
+	c[0] = (struct call){ .kind = RECV, .fd = p[0], .buf = buf[0], .size = 10, .flags = MSG_WAITALL };
+	go(fn_call, &c[0]);
+	tl_send(p[1], "abcd", 4, 0);
+	tl_sleep(2 * MS);
+	tl_close(p[0]);
+	tl_run();
+	tap_is(c[0].result, 4, "close under one that has got a part");
+	close(p[1]);
+
 	/* shutdown() wakes them too, with the end. */
 	tcp_pair(p);
 	for (i = 0; i < 3; i++) {
@@ -680,6 +691,44 @@ static void test_reuse(void)
 	}
 	tap_ok(ok, "descriptors that are closed by close(2) and used again");
 	all_gone("reuse");
+}
+
+/* Lines about descriptors in those of all epoll sets. */
+static int count_registered(void)
+{
+	char path[64], line[200];
+	int n = 0, fd;
+	FILE *f;
+
+	for (fd = 0; fd < 100; fd++) {
+		snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+		f = fopen(path, "re");
+		while (f && fgets(line, sizeof(line), f))
+			n += !strncmp(line, "tfd:", 4);
+		if (f)
+			fclose(f);
+	}
+	return n;
+}
+
+/* A socket that somebody else keeps open leaves the set with its descriptor. */
+static void test_registered(void)
+{
+	struct call c = { .kind = RECV };
+	int p[2], before, copy;
+	char buf[10];
+
+	unix_pair(p, SOCK_STREAM);
+	before = count_registered();
+	c = (struct call){ .kind = RECV, .fd = p[0], .buf = buf, .size = 10 };
+	go(fn_call, &c);
+	settle();
+	copy = dup(p[0]);
+	tl_close(p[0]);
+	tap_is(count_registered(), before, "a closed socket is not waited for");
+	close(copy);
+	close(p[1]);
+	all_gone("registered");
 }
 
 static void test_poll(void)
@@ -786,7 +835,7 @@ static void test_kill(void)
 
 int main(void)
 {
-	iotest_begin(141);
+	iotest_begin(144);
 	test_echo();
 	test_accept();
 	test_connect_errors();
@@ -805,6 +854,7 @@ int main(void)
 	test_both_ways();
 	test_close_under();
 	test_reuse();
+	test_registered();
 	test_poll();
 	test_read_write();
 	test_kill();

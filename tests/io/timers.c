@@ -272,9 +272,50 @@ static void test_idle(void)
 	all_gone("idle");
 }
 
+static long turns, turns_at_end;
+
+static int fn_count(UNUSED void *arg)
+{
+	while (!stop) {
+		turns++;
+		if (tl_schedule())
+			break;
+	}
+	return 0;
+}
+
+/* One whose calls never have to wait. */
+static int fn_greedy(UNUSED void *arg)
+{
+	int fd = open("/dev/zero", O_RDONLY | O_CLOEXEC), i;
+	char c;
+
+	for (i = 0; i < 10000; i++)
+		if (tl_read(fd, &c, 1) != 1)
+			break;
+	turns_at_end = i == 10000 ? turns : -1;
+	close(fd);
+	return 0;
+}
+
+static void test_greedy(void)
+{
+	struct tl_task *t;
+
+	stop = false;
+	go(fn_count, NULL);
+	t = mk(fn_greedy, NULL);
+	while (tl_task_is_alive(t))
+		tl_schedule();
+	stop = true;
+	tl_task_unref(t);
+	tap_ok(turns_at_end > 100, "calls that never wait let others run (%ld times)", turns_at_end);
+	all_gone("greedy");
+}
+
 int main(void)
 {
-	iotest_begin(26);
+	iotest_begin(28);
 	test_busy("one that yields", 1, 0, 200);
 	test_busy("a thousand that yield", 1000, 0, 20);
 	test_busy("one that computes for 1 ms", 1, MS, 20);
@@ -283,5 +324,6 @@ int main(void)
 	test_cancel();
 	test_race();
 	test_idle();
+	test_greedy();
 	return iotest_end();
 }

@@ -17,6 +17,7 @@ int main(void)
 #include <linux/seccomp.h>
 #include <pthread.h>
 #include <stddef.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -204,6 +205,10 @@ static int become_nobody(void)
 	return prctl(PR_SET_DUMPABLE, 1);
 }
 
+/* Told by the children. */
+static bool *counted;	/* whether this kernel counts the memory of rings */
+static bool *smaller;	/* whether there was a ring of less than full size */
+
 static int with_memlock(void *arg)
 {
 	rlim_t bytes = (rlim_t)(uintptr_t)arg;
@@ -220,6 +225,9 @@ static int with_memlock(void *arg)
 		child_check(f.io_uring_entries >= 32 && bytes >= 8192, "%u", f.io_uring_entries);
 	if (!strcmp(f.io, "epoll"))
 		child_check(bytes <= 16384 && strstr(f.io_reason, "RLIMIT_MEMLOCK"), "%s", f.io_reason);
+	if (!bytes)
+		*counted = !strcmp(f.io, "epoll");
+	*smaller |= f.io_uring_entries && f.io_uring_entries < 256;
 	return expect(f.io, f.io_reason[0] ? "RLIMIT_MEMLOCK" : NULL);
 }
 
@@ -397,13 +405,17 @@ static int look(UNUSED void *arg)
 
 int main(void)
 {
-	static const unsigned long limits[] = { 0, 4096, 16384, 65536, 262144, 8388608 };
+	static const unsigned long limits[] = { 0, 4096, 16384, 24576, 32768, 65536, 262144, 8388608 };
 	size_t i;
+
+	counted = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	must(counted != MAP_FAILED);
+	smaller = counted + 1;
 
 	unsetenv("TL_IO");
 	if (in_child(look, NULL))
 		tap_skip_all("no io_uring here");
-	tap_plan((long)(ARRAY_LEN(steps) + ARRAY_LEN(limits) + ARRAY_LEN(filters)) + 8);
+	tap_plan((long)(ARRAY_LEN(steps) + ARRAY_LEN(limits) + ARRAY_LEN(filters)) + 9);
 	for (i = 0; i < ARRAY_LEN(steps); i++)
 		child(on_step, &steps[i], steps[i].what);
 	child(too_old, NULL, "a kernel that is too old");
@@ -413,6 +425,7 @@ int main(void)
 		snprintf(what, sizeof(what), "RLIMIT_MEMLOCK of %lu", limits[i]);
 		child(with_memlock, (void *)limits[i], what);
 	}
+	tap_ok(*smaller || !*counted, "in between there are smaller rings");
 	child(without_threads, NULL, "no thread to be had");
 	child(without_descriptors, NULL, "no descriptor to be had, and later on some");
 	for (i = 0; i < ARRAY_LEN(filters); i++)
