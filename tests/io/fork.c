@@ -197,12 +197,11 @@ static int has_child(UNUSED void *arg)
 {
 	pid_t pid;
 
-
 	if (fresh_io())
 		return 1;
 	pid = start_child(grandchild, NULL);
 	check(end_child(pid) == 0);
-	return with_io(NULL);
+	return with_io(&pid);
 }
 
 static void test_grandchild(void)
