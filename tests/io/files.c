@@ -407,6 +407,7 @@ static void test_close_busy(void)
 	tl_schedule();
 	go(fn_fail, NULL);	/* its error comes to us, but does not stop us */
 	tap_is(tl_close(fd), 0, "close while others read");
+	tap_is((long long)stats().io_pending, 0, "it has waited for them");
 	tap_is(tl_schedule(), -EIO, "what happened meanwhile is told later");
 	tl_error_free(tl_catch());
 	tap_is(tl_close(fd), -EBADF, "it is closed");
@@ -424,7 +425,7 @@ int main(void)
 {
 	char command[64];
 
-	iotest_begin(110);
+	iotest_begin(111);
 	must(mkdtemp(dir));
 	test_basic();
 	test_vectors();

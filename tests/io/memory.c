@@ -74,13 +74,15 @@ static int call_file(struct scenario *s)
 	return r;
 }
 
+#define HOLES (8 << 20)	/* more than the kernel drops and reads at a time */
+
 /*
  * A read of which the page cache has a part: it gives that part or moves nothing, so that the position is always what
  * the results say.
  */
 static int call_holes(struct scenario *s)
 {
-	static char data[1 << 20];
+	static char data[HOLES];
 	int r;
 
 	posix_fadvise(s->fd[0], sizeof(data) / 2, 0, POSIX_FADV_DONTNEED);
@@ -93,13 +95,13 @@ static int call_holes(struct scenario *s)
 
 static int holes_open(void)
 {
-	char path[] = "/tmp/tl-memory-XXXXXX", *data = malloc(1 << 20);
+	char path[] = "/tmp/tl-memory-XXXXXX", *data = malloc(HOLES);
 	int fd = mkostemp(path, O_CLOEXEC);
 
 	must(fd >= 0 && data);
 	unlink(path);
-	fill(data, 1 << 20, 5);
-	must(write(fd, data, 1 << 20) == 1 << 20 && !fsync(fd));
+	fill(data, HOLES, 5);
+	must(write(fd, data, HOLES) == HOLES && !fsync(fd));
 	free(data);
 	return fd;
 }

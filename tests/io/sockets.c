@@ -5,6 +5,8 @@
  */
 #include "iotest.h"
 
+#include <pthread.h>
+
 /* --- accept and connect --- */
 
 static int fn_echo(void *arg)
@@ -528,6 +530,50 @@ static void test_destinations(void)
 	close(fd);
 }
 
+struct drain {
+	int fd, n;
+};
+
+static void *fn_drain_thread(void *arg)
+{
+	struct drain *d = arg;
+	char buf[100];
+
+	usleep(5000);
+	while (d->n < 100 && recv(d->fd, buf, sizeof(buf), 0) > 0) {
+		d->n++;
+		usleep(200);
+	}
+	return NULL;
+}
+
+/* The same with nothing else that would wake the thread. */
+static void test_destination_alone(void)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	struct drain d = { .fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0) };
+	char buf[100] = "";
+	struct iovec iov = { buf, sizeof(buf) };
+	struct msghdr msg = { .msg_name = &un, .msg_namelen = sizeof(un), .msg_iov = &iov, .msg_iovlen = 1 };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), i;
+	pthread_t t;
+
+	snprintf(un.sun_path, sizeof(un.sun_path), "/tmp/tl-sockets-%d", (int)getpid());
+	must(d.fd >= 0 && fd >= 0 && !bind(d.fd, (struct sockaddr *)&un, sizeof(un)));
+	must(!pthread_create(&t, NULL, fn_drain_thread, &d));
+	for (i = 0; i < 100; i++)
+		if (tl_sendmsg(fd, &msg, 0) != sizeof(buf))
+			break;
+	tap_is(i, 100, "a full destination that another thread drains");
+	if (i < 100)
+		shutdown(d.fd, SHUT_RDWR);
+	pthread_join(t, NULL);
+	close(fd);
+	close(d.fd);
+	unlink(un.sun_path);
+	all_gone("destination alone");
+}
+
 /* --- several on one --- */
 
 static void test_several(void)
@@ -835,7 +881,7 @@ static void test_kill(void)
 
 int main(void)
 {
-	iotest_begin(144);
+	iotest_begin(146);
 	test_echo();
 	test_accept();
 	test_connect_errors();
@@ -850,6 +896,7 @@ int main(void)
 	test_rights();
 	test_datagrams();
 	test_destinations();
+	test_destination_alone();
 	test_several();
 	test_both_ways();
 	test_close_under();
