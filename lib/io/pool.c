@@ -21,11 +21,11 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <time.h>
 
 #include "base/alloc.h"
 #include "io/io.h"
 #include "os/clock.h"
+#include "os/futex.h"
 
 #define THREADS_MAX 64
 /* getaddrinfo() has name service modules run on it. */
@@ -34,7 +34,7 @@
 enum state { QUEUED, RUNNING, DONE, LET_GO };
 
 struct worker {
-	pthread_cond_t wake;
+	_Atomic uint32_t called;
 	struct tl__list link;	/* in pool.idle, or empty */
 };
 
@@ -56,18 +56,21 @@ _Atomic uint64_t tl__pool_idle_ns = 10 * TL__NS_PER_SEC;
 /* Waits, with the lock, until there may be work. False: it was too long. */
 static bool idle(struct worker *me)
 {
-	struct timespec until;
-	int r = 0;
-
 	/* relaxed: a setting */
-	until = tl__timespec(tl__now() +
-			     atomic_load_explicit(&tl__pool_idle_ns,
-						  memory_order_relaxed));
+	uint64_t until = tl__now() + atomic_load_explicit(&tl__pool_idle_ns,
+							  memory_order_relaxed);
+
+	/* relaxed: those who write it have the lock */
+	atomic_store_explicit(&me->called, 0, memory_order_relaxed);
 	tl__list_add_head(&pool.idle, &me->link);
-	while (!tl__list_empty(&me->link) && r != ETIMEDOUT)
-		r = pthread_cond_timedwait(&me->wake, &pool.lock, &until);
+	pthread_mutex_unlock(&pool.lock);
+	/* relaxed: what there is to see, we see with the lock */
+	while (!atomic_load_explicit(&me->called, memory_order_relaxed) &&
+	       tl__now() < until)
+		tl__futex_wait(&me->called, 0, until);
+	pthread_mutex_lock(&pool.lock);
 	if (tl__list_empty(&me->link))
-		return true;	/* whoever woke us has taken us off the list */
+		return true;	/* whoever called has taken us off the list */
 	tl__list_del_init(&me->link);
 	return false;
 }
@@ -108,15 +111,10 @@ static void run(struct tl__job *job)
 static void *worker_main(void *arg)
 {
 	struct worker me;
-	pthread_condattr_t attr;
 	struct tl__job *job;
 
 	(void)arg;
 	pthread_setname_np(pthread_self(), "tl-pool");
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&me.wake, &attr);
-	pthread_condattr_destroy(&attr);
 	tl__list_init(&me.link);
 
 	pthread_mutex_lock(&pool.lock);
@@ -127,7 +125,6 @@ static void *worker_main(void *arg)
 	}
 	pool.threads--;
 	pthread_mutex_unlock(&pool.lock);
-	pthread_cond_destroy(&me.wake);
 	return NULL;
 }
 
@@ -179,22 +176,38 @@ static int start_thread(void)
 
 /*
  * With the lock: sees to it that a thread comes for the job that was just
- * queued. The lock is held while one starts, which is rare, so that nobody
- * relies on a thread that then can't be had. False: nobody will ever come.
+ * queued. If it sleeps, it is @out, to be woken without the lock. The lock is
+ * held while one starts, which is rare, so that nobody relies on a thread that
+ * then can't be had. False: nobody will ever come.
  */
-static bool call_worker(void)
+static bool call_worker(struct worker **out)
 {
 	struct tl__list *link = tl__list_first(&pool.idle);
-	struct worker *worker;
 
+	*out = NULL;
 	if (link) {
-		worker = tl__container_of(link, struct worker, link);
+		*out = tl__container_of(link, struct worker, link);
 		tl__list_del_init(link);
-		pthread_cond_signal(&worker->wake);
+		/* relaxed: goes with the lock */
+		atomic_store_explicit(&(*out)->called, 1, memory_order_relaxed);
 	} else if (pool.threads < THREADS_MAX && !start_thread()) {
 		pool.threads++;
 	}
 	return pool.threads;
+}
+
+/*
+ * Without the lock, which the thread needs first of all. It may be up already,
+ * and even be gone: the kernel then finds nobody at that address, or somebody
+ * who has to be ready to be woken for nothing, as all who sleep on futexes.
+ */
+static void wake_worker(struct worker *worker)
+{
+	int saved = errno;
+
+	if (worker)
+		tl__futex_wake(&worker->called, 1);
+	errno = saved;
 }
 
 static void count(struct tl__job *job)
@@ -221,6 +234,7 @@ static void deliver(struct tl_sched *s, struct tl__message *message)
 
 int tl__pool_submit(struct tl_sched *s, struct tl__job *job)
 {
+	struct worker *worker;
 	bool taken;
 
 	tl__io_watch_forks();
@@ -232,10 +246,11 @@ int tl__pool_submit(struct tl_sched *s, struct tl__job *job)
 	count(job);
 	pthread_mutex_lock(&pool.lock);
 	tl__list_add_tail(&pool.queue, &job->link);
-	taken = call_worker();
+	taken = call_worker(&worker);
 	if (!taken)
 		tl__list_del_init(&job->link);
 	pthread_mutex_unlock(&pool.lock);
+	wake_worker(worker);
 	if (!taken)
 		count_off(job);
 	return taken ? 0 : -EAGAIN;

@@ -122,6 +122,40 @@ static void test_slow(void)
 	tap_is(atomic_load(&violations), 0, "each of them waits for that");
 }
 
+/* --- a message that is still to come ------------------------------------------------------------------------------ */
+
+static void *fn_late(void *arg)
+{
+	nap(5000);
+	tl__inbox_push(sched, arg);
+	return NULL;
+}
+
+static void *fn_ends_early(UNUSED void *arg)
+{
+	struct tl__message message = { .deliver = deliver };
+	pthread_t producer;
+
+	sched = tl__sched();
+	sched->inbox.awaited = 1;
+	if (pthread_create(&producer, NULL, fn_late, &message))
+		tap_bail("pthread_create");
+	tap_is(tl_sched_end(), 0, "a scheduler that is to get a message ends");
+	tap_is(atomic_load(&delivered), 1, "but not before it has got it");
+	pthread_join(producer, NULL);
+	return NULL;
+}
+
+static void test_awaited(void)
+{
+	pthread_t t;
+
+	atomic_store(&delivered, 0);
+	if (pthread_create(&t, NULL, fn_ends_early, NULL))
+		tap_bail("pthread_create");
+	pthread_join(t, NULL);
+}
+
 /* --- many producers ----------------------------------------------------------------------------------------------- */
 
 #define PRODUCERS 4
@@ -225,9 +259,10 @@ static void test_many(void)
 
 int main(void)
 {
-	tap_plan(7);
+	tap_plan(9);
 	tap_seed();
 	test_slow();
+	test_awaited();
 	test_many();
 	return tap_exit();
 }
