@@ -20,6 +20,7 @@
 #include "core/end.h"
 #include "core/overflow.h"
 #include "core/park.h"
+#include "core/threads.h"
 #include "os/clock.h"
 #include "os/log.h"
 
@@ -153,6 +154,7 @@ struct tl_sched *tl__sched_create(void)
 	s->random = tl__now() | 1;
 	main_init(s, &memory->main);
 	tl__sched_self = s;
+	tl__threads_add(s);
 	errno = saved;
 	return s;
 }
@@ -267,6 +269,7 @@ int tl_sched_end(void)
 	tl__caught_drop(s->main);
 	if (s->alive > 1)
 		return (int)(s->alive - 1);
+	tl__threads_remove(s);
 	tl__inbox_settle(s);
 	if (s->reactor_ops)
 		s->reactor_ops->destroy(s->reactor);

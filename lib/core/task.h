@@ -15,6 +15,8 @@
 #ifndef TL_CORE_TASK_H
 #define TL_CORE_TASK_H
 
+#include <pthread.h>
+
 #include <tasklet/channel.h>
 #include <tasklet/sched.h>
 #include <tasklet/task.h>
@@ -22,6 +24,7 @@
 #include "base/compiler.h"
 #include "base/error.h"
 #include "base/heap.h"
+#include "base/list.h"
 #include "core/annotate.h"
 #include "core/fpenv.h"
 #include "core/inbox.h"
@@ -49,6 +52,7 @@ enum tl__state {
 #define TL__IN_END	(1u << 8)  /* its function has returned */
 #define TL__STALE	(1u << 9)  /* errors wait to be freed by it */
 #define TL__KILLED	(1u << 10) /* was killed, though it may have caught that */
+#define TL__AWAITED	(1u << 11) /* its wake-up is counted in inbox.awaited */
 
 /* The flags that make a blocking call look twice before it begins. */
 #define TL__ENTRY_FLAGS \
@@ -95,6 +99,8 @@ struct tl_task {
 	void *wait_object;
 
 	struct tl__waiter waiter;
+	struct tl__message wake_message; /* from another thread: remote.h */
+	int remote_result;
 	uint32_t refs;			/* handles; main counts itself as one */
 	struct tl__heap_node timer;
 	tl_task_fn *fn;
@@ -178,6 +184,11 @@ struct tl_sched {
 	struct tl__fpenv fpenv;		/* of all that have none of their own */
 	uint64_t random;		/* state of select's choice */
 	void *signal_stack;		/* ours, if the thread had none */
+
+	/* Set by threads.c. */
+	struct tl__list in_threads;
+	pthread_t pthread;
+	int tid;
 };
 
 /*

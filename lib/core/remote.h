@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * What one thread does to the tasklets of another: it never touches their
+ * thread's ring, it leaves a message in that thread's inbox.
+ *
+ * A tasklet that waits on an object which several threads use (a shared channel,
+ * a lock) is claimed under that object's lock: whoever takes its waiter off the
+ * queue has it, and calls tl__wake_any() once. What the wait's ops->abandon()
+ * does for a deadline, a kill or a close follows from that: under the object's
+ * lock, if the waiter is still queued, it takes it off and wakes the tasklet
+ * itself (tl__wake(), for abandon runs on the tasklet's thread); if it is not,
+ * the claim is somebody's, the message is under way, and abandon returns
+ * tl__wake_awaited().
+ */
+#ifndef TL_CORE_REMOTE_H
+#define TL_CORE_REMOTE_H
+
+#include "core/park.h"
+
+/* Delivers a wake-up; t->remote_result is its result. */
+void tl__wake_delivered(struct tl_sched *s, struct tl__message *message);
+
+/*
+ * Ends the wait of @t, which the caller has claimed: its call will return
+ * @result when its turn comes. From any thread; what the caller did before is
+ * visible to @t. @t may be gone when this returns.
+ */
+static inline void tl__wake_any(struct tl_task *t, int result)
+{
+	if (t->sched == tl__sched_self) {
+		tl__wake(t->sched, t, result);
+		return;
+	}
+	t->remote_result = result;
+	t->wake_message.deliver = tl__wake_delivered;
+	tl__inbox_push(t->sched, &t->wake_message);
+}
+
+/*
+ * Somebody else has claimed @t, one of ours, and its message is under way: the
+ * scheduler must not end or see a deadlock before it is here. Returns false,
+ * which is what an abandon that comes too late has to say.
+ */
+bool tl__wake_awaited(struct tl_task *t);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * The schedulers of the process.
+ *
+ * Owns the list of all of them. Invariant: a scheduler is in the list from its
+ * creation to its end, and whoever holds the list's lock finds it there alive.
+ * The lock is taken before any inbox is written to and never waits for a thread
+ * that runs users' code.
+ */
+#ifndef TL_CORE_THREADS_H
+#define TL_CORE_THREADS_H
+
+#include "core/task.h"
+
+void tl__threads_add(struct tl_sched *s);
+void tl__threads_remove(struct tl_sched *s);
+
+/*
+ * Calls @fn for each scheduler, with the lock held, until it says stop (false).
+ * It may push to inboxes, and must not call anything that takes the lock.
+ */
+void tl__threads_each(bool (*fn)(struct tl_sched *s, void *arg), void *arg);
+
+/* The parts in a fork: the lock is held from one to the other. */
+void tl__threads_before_fork(void);
+void tl__threads_after_fork_in_parent(void);
+/* Only the calling thread's scheduler is left. */
+void tl__threads_after_fork_in_child(void);
+
+#endif
