@@ -52,7 +52,8 @@ SAN_FLAGS := -fsanitize=$(SAN) -fno-omit-frame-pointer \
 	-fno-sanitize-recover=all
 endif
 
-LIB_SRCS := $(sort $(wildcard lib/*/*.c)) lib/core/switch.S
+LIB_SRCS := $(sort $(wildcard lib/*/*.c)) lib/core/switch.S \
+	lib/core/visit.S
 ifneq ($(URING),yes)
 LIB_SRCS := $(filter-out lib/os/uring%.c lib/io/uring%.c,$(LIB_SRCS))
 endif

@@ -3,15 +3,21 @@
 # The part of the top Makefile that is about tests: every tests/TARGET/*.c is a
 # test program, every tests/TARGET/*.sh a test script; bench/ has benchmarks.
 
-TARGETS ?= $(filter-out harness bench peers model fuzz vm,$(patsubst tests/%/,%,$(sort $(dir $(wildcard tests/*/*)))))
+TARGETS ?= $(filter-out harness bench peers fuzz vm,$(patsubst tests/%/,%,$(sort $(dir $(wildcard tests/*/*)))))
 RUN_TESTS := $(O)/tests/harness/run-tests
 # The one that is called: the host's, where the tests are for another machine.
 RUNNER ?= $(RUN_TESTS)
 RUNNER_FLAGS ?=
 
-test_c = $(wildcard tests/$(1)/*.c)
+# The explorer's sources make one program, of another build: explore.mk.
+test_c = $(filter-out tests/explore/%,$(wildcard tests/$(1)/*.c))
 TEST_SRCS := $(foreach t,$(TARGETS),$(call test_c,$(t)))
 TEST_PROGS := $(TEST_SRCS:%.c=$(O)/%)
+# C++ ones too, where there is a compiler for it.
+ifneq ($(shell command -v $(CXX)),)
+TEST_CXX := $(foreach t,$(TARGETS),$(wildcard tests/$(t)/*.cc))
+TEST_CXX_PROGS := $(TEST_CXX:%.cc=$(O)/%)
+endif
 TEST_SCRIPTS := $(foreach t,$(TARGETS),$(wildcard tests/$(t)/*.sh))
 
 $(O)/tests/%.o: CPPFLAGS += -Itests/harness
@@ -22,12 +28,25 @@ $(RUN_TESTS): $(O)/tests/harness/run-tests.o
 $(TEST_PROGS): %: %.o $(O)/libtasklet.a
 	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_LIB) -lm
 
-.PHONY: test-programs run-tests
-test-programs: $(filter $(RUNNER),$(RUN_TESTS)) $(TEST_PROGS)
+$(O)/tests/core/forced.o: CFLAGS_ALL += -fexceptions
 
-run-tests: test-programs $(if $(TEST_SCRIPTS),lib tools)
+$(O)/tests/%.o: tests/%.cc
+	@mkdir -p $(@D)
+	$(call say,CXX,$<)$(CXX) $(CPPFLAGS_ALL) -std=gnu++17 -Wall -Wextra \
+		-Werror -MMD -MP $(SAN_FLAGS) $(CFLAGS) -c -o $@ $<
+
+$(TEST_CXX_PROGS): %: %.o $(O)/libtasklet.a
+	$(call say,LD,$@)$(CXX) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_LIB)
+
+.PHONY: test-programs run-tests
+test-programs: $(filter $(RUNNER),$(RUN_TESTS)) $(TEST_PROGS) $(TEST_CXX_PROGS)
+
+include tests/explore/explore.mk
+
+run-tests: test-programs $(if $(TEST_SCRIPTS),lib tools) \
+		$(if $(filter tests/explore/%,$(TEST_SCRIPTS)),$(EXPLORE))
 	$(Q)O=$(abspath $(O)) TL_RUNNER=$(abspath $(RUNNER)) CC="$(CC)" \
-		$(RUNNER) $(RUNNER_FLAGS) $(TEST_PROGS) $(TEST_SCRIPTS)
+		$(RUNNER) $(RUNNER_FLAGS) $(TEST_PROGS) $(TEST_CXX_PROGS) $(TEST_SCRIPTS)
 
 # The whole suite: as it is, with the other IO backend, under the checkers, and
 # for the other processor. VARIANTS="plain" is the quick one.
@@ -92,4 +111,4 @@ bench: packages-bench
 	$(Q)TL_BUILD=$(abspath $(O)) $(BENCH_PROG) $(if $(BENCH_JSON),-j $(BENCH_JSON)) \
 		$(if $(BENCH_ROUNDS),-r $(BENCH_ROUNDS)) $(BENCH)
 
--include $(TEST_PROGS:%=%.d) $(RUN_TESTS).d $(BENCH_OBJS:.o=.d)
+-include $(TEST_PROGS:%=%.d) $(TEST_CXX_PROGS:%=%.d) $(RUN_TESTS).d $(BENCH_OBJS:.o=.d)

@@ -46,6 +46,9 @@ TL_API int tl_schedule_remove(void);
 enum tl_run_verdict {
 	TL_RUN_FINISHED = 0,	/* no tasklet but paused ones is left */
 	TL_RUN_DEADLOCK = 1,	/* some are blocked, and nothing can wake them */
+	/* Only of tl_run_with(), see tasklet/watchdog.h: */
+	TL_RUN_INTERRUPTED = 2,	/* a tasklet had used its budget up */
+	TL_RUN_SOFT_INTERRUPTED = 3, /* the same, but it let others run first */
 };
 
 /*
@@ -65,9 +68,9 @@ TL_API int tl_run(void);
 /*
  * tl_exit - end the current tasklet from any depth
  *
- * As if its function had returned @result. Frames in between are not unwound:
- * use tl_defer() for what must be undone. On the main tasklet, stops the
- * process with a message.
+ * As if its function had returned @result. Frames in between are not unwound,
+ * except with TL_UNWIND: use tl_defer() for what must be undone. On the main
+ * tasklet, stops the process with a message.
  */
 TL_API void tl_exit(int result) __attribute__((noreturn));
 

@@ -47,12 +47,35 @@ typedef int tl_task_fn(void *arg);
  * count as zero. @stack_size in bytes is rounded up to a power of two that
  * includes the guard page and the tasklet's own bookkeeping; 0 means 64 KiB,
  * the limits are 16 KiB and 1 GiB. @name is copied; NULL means none.
+ * @flags: see below.
  */
 struct tl_task_attr {
 	size_t size;
 	size_t stack_size;
 	const char *name;
+	uint64_t flags;
 };
+
+/*
+ * TL_UNWIND: the tasklet ends by forced unwinding
+ *
+ * tl_exit() and tl_exit_error() unwind its stack: C++ destructors and, where the
+ * code was compiled with -fexceptions, __attribute__((cleanup)) functions of all
+ * frames run, inner ones first, then deferred handlers. So does a kill, in place
+ * of failing calls: the blocking call that it ends does not return, nor does one
+ * that the tasklet begins afterwards, unless it is shielded (only a shield
+ * lets tl_catch() see the kill). Other errors that are thrown still fail calls.
+ *
+ * While the stack is unwound kills are held off, and what runs may block. A C++
+ * catch (...) must rethrow: if it doesn't, the process stops with a message. So
+ * does an unwinding that leaves a noexcept function: a destructor that
+ * blocks shields itself first.
+ *
+ * The tasklet has a C++ exception state of its own, so it may switch in a catch
+ * block and while an exception is in the air. An exception that leaves the
+ * function of any tasklet terminates the program.
+ */
+#define TL_UNWIND UINT64_C(1)
 
 /*
  * tl_spawn - make a tasklet that will run fn(arg)
@@ -67,7 +90,8 @@ TL_API int tl_spawn(struct tl_task **out, tl_task_fn *fn, void *arg);
 /*
  * tl_spawn_attr - tl_spawn() with attributes
  *
- * -EINVAL for a bad one; -E2BIG for one that this version does not know.
+ * -EINVAL for a bad one or an unknown flag; -E2BIG for one that this version
+ * does not know; -ENOTSUP for TL_UNWIND in a process without an unwinder.
  */
 TL_API int tl_spawn_attr(struct tl_task **out, const struct tl_task_attr *attr,
 			 tl_task_fn *fn, void *arg);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * Channels: send, receive, close. See channel.h for the invariants.
+ * Channels: send and receive. See channel.h for the invariants.
  *
  * Each operation looks for a partner or for room first, and blocks only where
  * there is neither. Whatever can refuse it (traps, a closed channel, memory for
@@ -16,44 +16,59 @@
 /* How long an operation may wait: a deadline, or one of these. */
 #define TRY 0	/* tl_now() is never 0 */
 
-static struct tl_task *neighbour(const struct tl_task *t,
-				 const struct tl__waiter *queue, int side)
-{
-	const struct tl__waiter *w = side > 0 ? t->waiter.next : t->waiter.prev;
+/* --- waits ------------------------------------------------------------------ */
 
-	return w != queue ? w->task : NULL;
+static struct tl_task *neighbour(const struct tl_task *t, int side,
+				 bool sending)
+{
+	struct tl_chan *c = t->wait_object;
+	struct tl__waiter *queue = sending ? &c->senders : &c->receivers;
+	struct tl_task *found = NULL;
+	const struct tl__waiter *w;
+	bool local;
+
+	local = tl__chan_enter(t->sched, c);
+	w = side > 0 ? t->waiter.next : t->waiter.prev;
+	if (t->waiter.next && w != queue)
+		found = w->task;
+	tl__chan_leave(t->sched, c, local);
+	return found;
 }
 
 static struct tl_task *send_neighbour(const struct tl_task *t, int side)
 {
-	return neighbour(t, &((struct tl_chan *)t->wait_object)->senders, side);
+	return neighbour(t, side, true);
 }
 
 static struct tl_task *recv_neighbour(const struct tl_task *t, int side)
 {
-	return neighbour(t, &((struct tl_chan *)t->wait_object)->receivers,
-			 side);
+	return neighbour(t, side, false);
+}
+
+static bool abandon(struct tl_task *t, bool sending, int result)
+{
+	struct tl_chan *c = t->wait_object;
+	bool local = tl__chan_enter(t->sched, c);
+	bool queued = tl__chan_unqueue(c, sending, &t->waiter);
+
+	tl__chan_leave(t->sched, c, local);
+	if (!queued)
+		return tl__wake_awaited(t);
+	t->waiter.error = NULL;		/* stays the sender's */
+	if (!local)
+		tl__chan_release(c);
+	tl__wake(t->sched, t, result);
+	return true;
 }
 
 static bool send_abandon(struct tl_task *t, int result)
 {
-	struct tl_chan *c = t->wait_object;
-
-	tl__waiter_dequeue(&t->waiter);
-	c->nsenders--;
-	t->waiter.error = NULL;		/* stays the sender's */
-	tl__wake(t->sched, t, result);
-	return true;
+	return abandon(t, true, result);
 }
 
 static bool recv_abandon(struct tl_task *t, int result)
 {
-	struct tl_chan *c = t->wait_object;
-
-	tl__waiter_dequeue(&t->waiter);
-	c->nreceivers--;
-	tl__wake(t->sched, t, result);
-	return true;
+	return abandon(t, false, result);
 }
 
 const struct tl__wait_ops tl__chan_send_ops = {
@@ -61,6 +76,7 @@ const struct tl__wait_ops tl__chan_send_ops = {
 	.abandon = send_abandon,
 	.neighbour = send_neighbour,
 	.direction = +1,
+	.unwinds = true,
 };
 
 const struct tl__wait_ops tl__chan_recv_ops = {
@@ -68,61 +84,158 @@ const struct tl__wait_ops tl__chan_recv_ops = {
 	.abandon = recv_abandon,
 	.neighbour = recv_neighbour,
 	.direction = -1,
+	.unwinds = true,
 };
 
-static char *buffer_place(const struct tl_chan *c, size_t i)
+/* The message to a partner of another thread, which it has got here. */
+static void delivered(struct tl_sched *s, struct tl__message *message)
+{
+	struct tl_task *t = tl__container_of(message, struct tl_task,
+					     wake_message);
+	struct tl_error *error = t->waiter.error;
+
+	if (error) {
+		t->waiter.error = NULL;
+		tl__caught_push(t, error);
+	}
+	if (t->wait_ops->direction)	/* a select lets go by itself */
+		tl__chan_release(t->wait_object);
+	tl__wake_delivered(s, message);
+}
+
+void tl__partner_wake_remote(const struct tl__partner *p)
+{
+	struct tl_task *t = p->task;
+
+	/* Its own waiter's error is nobody's meanwhile, in a select too. */
+	t->waiter.error = p->error;
+	t->remote_result = p->result;
+	t->wake_message.deliver = delivered;
+	tl__inbox_push(t->sched, &t->wake_message);
+}
+
+void tl__chan_enqueue(struct tl_chan *c, bool local, bool sending,
+		      struct tl__waiter *w)
+{
+	if (!local)
+		tl__chan_hold(c);
+	if (sending) {
+		tl__waiter_enqueue(&c->senders, w);
+		c->nsenders++;
+	} else {
+		tl__waiter_enqueue(&c->receivers, w);
+		c->nreceivers++;
+	}
+}
+
+/* --- the buffer ------------------------------------------------------------- */
+
+static size_t buffer_place(const struct tl_chan *c, size_t i)
 {
 	size_t place = c->first + i;
 
-	return c->buffer + (place < c->capacity ? place : place - c->capacity) *
-			   c->stride;
+	return place < c->capacity ? place : place - c->capacity;
 }
 
-static uint8_t *error_mark(const struct tl_chan *c, size_t i)
+static void buffer_put(struct tl_chan *c, const void *value,
+		       struct tl_error *error)
 {
-	size_t place = c->first + i;
+	size_t i = buffer_place(c, c->count++);
+	char *place = c->buffer + i * c->stride;
 
-	return &c->is_error[place < c->capacity ? place : place - c->capacity];
-}
-
-void tl__chan_buffer_put(struct tl_chan *c, const void *value,
-			 struct tl_error *error)
-{
-	char *place = buffer_place(c, c->count);
-
-	*error_mark(c, c->count) = error != NULL;
+	c->is_error[i] = error != NULL;
 	if (error)
 		memcpy(place, &error, sizeof(error));
 	else
 		tl__chan_copy(c, place, value);
-	c->count++;
 }
 
-struct tl_error *tl__chan_buffer_get(struct tl_sched *s, struct tl_chan *c,
-				     void *value)
+static void buffer_get(struct tl_chan *c, void *value, struct tl_error **error)
 {
-	struct tl_error *error = NULL;
-	char *place = buffer_place(c, 0);
+	const char *place = c->buffer + c->first * c->stride;
 
-	if (*error_mark(c, 0))
-		memcpy(&error, place, sizeof(error));
+	if (c->is_error[c->first])
+		memcpy(error, place, sizeof(*error));
 	else
 		tl__chan_copy(c, value, place);
-	c->first = c->first + 1 < c->capacity ? c->first + 1 : 0;
+	c->first = buffer_place(c, 1);
 	c->count--;
-
-	/* The first sender that waits takes the room; it runs in its turn. */
-	if (c->nsenders && !c->closing) {
-		struct tl__waiter *w = c->senders.next;
-
-		tl__waiter_dequeue(w);
-		c->nsenders--;
-		tl__chan_buffer_put(c, w->value, w->error);
-		w->error = NULL;
-		tl__wake(s, w->task, tl__waiter_claim(w, 0));
-	}
-	return error;
 }
+
+/* --- exchanges -------------------------------------------------------------- */
+
+/*
+ * Takes the first of @queue whose tasklet can be had; its call returns 0, or
+ * its case's index. NULL: there is none (any more).
+ */
+static struct tl__waiter *take_first(struct tl__waiter *queue,
+				     unsigned int *count, int result,
+				     bool local, struct tl__partner *p)
+{
+	while (*count) {
+		struct tl__waiter *w = queue->next;
+
+		tl__waiter_take(w);
+		(*count)--;
+		p->result = result;
+		if (w->select && !tl__select_claim(w, result, &p->result))
+			continue;
+		p->task = w->task;
+		p->error = NULL;
+		p->held = !local && !w->select;
+		return w;
+	}
+	return NULL;
+}
+
+bool tl__chan_send_now(struct tl_chan *c, bool local, const void *value,
+		       struct tl_error *error, struct tl__partner *p)
+{
+	int result = error ? -tl_error_code(error) : 0;
+	struct tl__waiter *w;
+
+	w = take_first(&c->receivers, &c->nreceivers, result, local, p);
+	if (w) {
+		if (likely(!error))
+			tl__chan_copy(c, w->value, value);
+		p->error = error;
+		return true;
+	}
+	if (c->count >= c->capacity || c->closing)
+		return false;
+	buffer_put(c, value, error);
+	p->task = NULL;
+	return true;
+}
+
+bool tl__chan_recv_now(struct tl_chan *c, bool local, void *value,
+		       struct tl_error **error, struct tl__partner *p)
+{
+	bool buffered = c->count;
+	struct tl__waiter *w = NULL;
+
+	*error = NULL;
+	if (buffered)
+		buffer_get(c, value, error);
+	/* The first sender that waits takes the room. */
+	if (!buffered || !c->closing)
+		w = take_first(&c->senders, &c->nsenders, 0, local, p);
+	if (!w) {
+		p->task = NULL;
+		return buffered;
+	}
+	if (buffered) {
+		buffer_put(c, w->value, w->error);
+	} else {
+		*error = w->error;
+		if (likely(!w->error))
+			tl__chan_copy(c, value, w->value);
+	}
+	w->error = NULL;
+	return true;
+}
+
+/* --- before an operation ---------------------------------------------------- */
 
 /* Returns -EPIPE if the callback has dropped the channel's last handle. */
 static int call_back(struct tl_sched *s, struct tl_task *me, struct tl_chan *c,
@@ -136,7 +249,8 @@ static int call_back(struct tl_sched *s, struct tl_task *me, struct tl_chan *c,
 	s->channel_fn(c, me, sending, will_block, s->channel_arg);
 	s->slow &= ~(TL__SLOW_IN_CHANNEL | TL__SLOW_IN_CALLBACK);
 	s->slow |= was;
-	last = !c->refs;
+	/* relaxed: 0 is what we, or nobody who may call us, made of it */
+	last = !atomic_load_explicit(&c->refs, memory_order_relaxed);
 	tl__chan_release(c);
 	return last ? -EPIPE : 0;
 }
@@ -144,27 +258,30 @@ static int call_back(struct tl_sched *s, struct tl_task *me, struct tl_chan *c,
 int tl__chan_entry_slow(struct tl_sched *s, struct tl_task *me,
 			struct tl_chan *c, bool sending, bool blocking)
 {
-	bool can;
+	bool can, partner, switches, closing, local;
 	int r;
 
 	if (s->slow & TL__SLOW_IN_CHANNEL)
 		return -ELOOP;
 	if (blocking) {
-		r = tl__raise(me);
+		r = tl__raise_unwinding(me);
 		if (r)
 			return r;
 	}
+	local = tl__chan_enter(s, c);
 	can = sending ? tl__chan_can_send(c) : tl__chan_can_recv(c);
-	if (blocking && can &&
-	    (sending ? c->nreceivers : !c->count && c->nsenders) &&
-	    tl__chan_would_switch(c, sending ? -1 : +1)) {
+	partner = sending ? c->nreceivers : !c->count && c->nsenders;
+	switches = partner && tl__chan_switching(c, sending ? -1 : +1, true);
+	closing = c->closing;
+	tl__chan_leave(s, c, local);
+	if (blocking && switches) {
 		r = tl__switch_check(s);
 		if (r)
 			return r;
 	}
 	if (s->slow & TL__SLOW_CHANNEL)
 		return call_back(s, me, c, sending,
-				 !can && blocking && !c->closing);
+				 !can && blocking && !closing);
 	return 0;
 }
 
@@ -172,16 +289,17 @@ int tl__chan_entry_slow(struct tl_sched *s, struct tl_task *me,
 static inline int entry(struct tl_sched *s, struct tl_chan *c, bool sending,
 			bool blocking)
 {
-	if (unlikely(c->sched != s))
-		return -EXDEV;
 	if (unlikely((s->head->flags & TL__ENTRY_FLAGS) | s->slow))
 		return tl__chan_entry_slow(s, tl__me(s), c, sending, blocking);
 	return 0;
 }
 
-/* It would block: may it? Arms the deadline. */
-static inline int before_block(struct tl_sched *s, struct tl_task *me,
-			       const struct tl_chan *c, uint64_t deadline_ns)
+/*
+ * It would block, and @closing is what the channel says: may it? Arms the
+ * deadline. Outside, for what is thrown may have a destructor.
+ */
+static int before_block(struct tl_sched *s, struct tl_task *me, bool closing,
+			uint64_t deadline_ns)
 {
 	int r;
 
@@ -190,83 +308,139 @@ static inline int before_block(struct tl_sched *s, struct tl_task *me,
 		if (unlikely(r))
 			return r;
 	}
-	if (unlikely(c->closing))
+	if (closing)
 		return -EPIPE;
 	if (deadline_ns == TRY)
 		return -EAGAIN;
-	return deadline_ns == TL_FOREVER ? 0 :
-					   tl__deadline_arm(s, me, deadline_ns);
+	return tl__deadline_arm(s, me, deadline_ns);
 }
 
-static inline __attribute__((always_inline)) int
-do_send(struct tl_chan *c, const void *value, struct tl_error *error,
-	uint64_t deadline_ns)
+/* --- at length -------------------------------------------------------------- */
+
+/*
+ * Enters @c, looks whether it @sending can be done now, and queues the caller
+ * if it can't but may wait. Returns 1: can be done, we are inside; 0: queued, or
+ * -errno, outside.
+ */
+static int enter_or_queue(struct tl_sched *s, struct tl_task *me,
+			  struct tl_chan *c, bool sending,
+			  uint64_t deadline_ns, bool *local)
 {
-	struct tl_sched *s = tl__sched_self;
-	struct tl_task *me;
+	bool closing, checked;
 	int r;
 
+	/* Nothing can refuse to let it wait without a deadline. */
+	checked = deadline_ns == TL_FOREVER &&
+		  !((me->flags & TL__ENTRY_FLAGS) | s->slow);
+	for (;;) {
+		*local = tl__chan_enter(s, c);
+		if (sending ? tl__chan_can_send(c) : tl__chan_can_recv(c))
+			return 1;
+		closing = c->closing;
+		if (checked && !closing) {
+			tl__chan_enqueue(c, *local, sending, &me->waiter);
+			tl__chan_leave(s, c, *local);
+			return 0;
+		}
+		tl__chan_leave(s, c, *local);
+		r = checked ? -EPIPE :
+			      before_block(s, me, closing, deadline_ns);
+		if (r) {
+			tl__deadline_disarm(s, me);
+			return r;
+		}
+		checked = true;
+	}
+}
+
+static int do_send(struct tl_chan *c, const void *value, struct tl_error *error,
+		   uint64_t deadline_ns)
+{
+	struct tl_sched *s = tl__sched();
+	enum tl__switching how;
+	struct tl__partner p;
+	struct tl_task *me;
+	bool local, done;
+	int r;
+
+	if (unlikely(!s))
+		return tl__sched_error();
 	r = entry(s, c, true, deadline_ns != TRY);
 	if (unlikely(r))
 		return r;
 	me = s->head;
-	if (tl__chan_can_send(c))
-		return tl__chan_send_now(s, me, c, value, error,
-					 deadline_ns != TRY);
-	r = before_block(s, me, c, deadline_ns);
-	if (unlikely(r))
-		return r;
-	me->waiter.value = (void *)value;
-	if (error)
+	do {
+		me->waiter.value = (void *)value;
 		me->waiter.error = error;
-	tl__waiter_enqueue(&c->senders, &me->waiter);
-	c->nsenders++;
-	return tl__park(s, me, &tl__chan_send_ops, c);
+		r = enter_or_queue(s, me, c, true, deadline_ns, &local);
+		if (!r)
+			return tl__park(s, me, &tl__chan_send_ops, c);
+		me->waiter.error = NULL;
+		if (r < 0)
+			return r;
+		how = tl__chan_switching(c, -1, deadline_ns != TRY);
+		done = tl__chan_send_now(c, local, value, error, &p);
+		tl__chan_leave(s, c, local);
+	} while (unlikely(!done));
+	tl__deadline_disarm(s, me);
+	return p.task ? tl__chan_hand_over(s, me, &p, how) : 0;
 }
 
-static inline __attribute__((always_inline)) int
-do_recv(struct tl_chan *c, void *value, uint64_t deadline_ns)
+static int do_recv(struct tl_chan *c, void *value, uint64_t deadline_ns)
 {
-	struct tl_sched *s = tl__sched_self;
+	struct tl_sched *s = tl__sched();
 	struct tl_error *error;
+	enum tl__switching how;
+	struct tl__partner p;
 	struct tl_task *me;
+	bool local, done;
 	int r;
 
+	if (unlikely(!s))
+		return tl__sched_error();
 	r = entry(s, c, false, deadline_ns != TRY);
 	if (unlikely(r))
 		return r;
 	me = s->head;
-	if (tl__chan_can_recv(c)) {
-		error = tl__chan_recv_now(s, me, c, value, deadline_ns != TRY);
-		return tl__chan_report(me, error);
-	}
-	r = before_block(s, me, c, deadline_ns);
-	if (unlikely(r))
-		return r;
-	me->waiter.value = value;
-	tl__waiter_enqueue(&c->receivers, &me->waiter);
-	c->nreceivers++;
-	return tl__park(s, me, &tl__chan_recv_ops, c);
+	do {
+		me->waiter.value = value;
+		r = enter_or_queue(s, me, c, false, deadline_ns, &local);
+		if (!r)
+			return tl__park(s, me, &tl__chan_recv_ops, c);
+		if (r < 0)
+			return r;
+		/* A sender who only takes the room runs in its turn. */
+		how = c->count ? TL__GO_ON :
+				 tl__chan_switching(c, +1, deadline_ns != TRY);
+		done = tl__chan_recv_now(c, local, value, &error, &p);
+		tl__chan_leave(s, c, local);
+	} while (unlikely(!done));
+	tl__deadline_disarm(s, me);
+	if (p.task)
+		tl__chan_hand_over(s, me, &p, how);
+	return tl__chan_report(me, error);
 }
 
+/* --- the frequent case ------------------------------------------------------ */
+
 /*
- * The frequent case of send and receive: a channel of our own, elements of one
- * word, nobody who watches or holds anything, a partner who does nothing but
- * wait on this channel. These two functions call nothing they come back from,
- * so they need no frame; whatever is out of the ordinary goes to do_send() and
- * do_recv(), which say the same at length.
+ * A channel of our own, elements of one word, nobody who watches or holds
+ * anything, a partner who does nothing but wait on this channel. These two
+ * functions call nothing they come back from, so they need no frame; whatever is
+ * out of the ordinary goes to do_send() and do_recv(), which say the same at
+ * length.
  */
 static inline bool is_ordinary(const struct tl_sched *s,
 			       const struct tl_chan *c)
 {
-	return c->sched == s && c->elem_size == 8 && !c->schedule_all &&
+	return tl__chan_is_local(s, c) && c->elem_size == 8 &&
+	       !c->schedule_all &&
 	       !((s->head->flags & TL__ENTRY_FLAGS) | s->slow);
 }
 
-static inline bool only_waits(const struct tl_task *t,
-			      const struct tl__wait_ops *ops)
+static inline bool only_waits(const struct tl__waiter *w)
 {
-	return t->wait_ops == ops && !tl__heap_has(&t->timer);
+	return !w->select && !tl__heap_has(&w->task->timer);
 }
 
 static __attribute__((noinline)) int send_at_length(struct tl_chan *c,
@@ -281,31 +455,53 @@ static __attribute__((noinline)) int recv_at_length(struct tl_chan *c,
 	return do_recv(c, value, TL_FOREVER);
 }
 
+/* Leaves the section that was entered in vain. */
+static __attribute__((noinline)) int
+leave_and_send(struct tl_sched *s, struct tl_chan *c, const void *value)
+{
+	tl__local_leave(s);
+	return send_at_length(c, value);
+}
+
+static __attribute__((noinline)) int
+leave_and_recv(struct tl_sched *s, struct tl_chan *c, void *value)
+{
+	tl__local_leave(s);
+	return recv_at_length(c, value);
+}
+
 int tl_chan_send(struct tl_chan *chan, const void *value)
 {
 	struct tl_sched *s = tl__sched_self;
-	struct tl__waiter *w = chan->receivers.next;
 	struct tl_task *me, *t;
+	struct tl__waiter *w;
+	bool switches;
 
-	if (unlikely(!is_ordinary(s, chan)))
+	if (unlikely(!s) || unlikely(!tl__local_enter(s)))
 		return send_at_length(chan, value);
+	if (unlikely(!is_ordinary(s, chan)))
+		return leave_and_send(s, chan, value);
 	me = s->head;
 	if (!chan->nreceivers) {
 		if (unlikely(chan->capacity || chan->closing))
-			return send_at_length(chan, value);
+			return leave_and_send(s, chan, value);
 		me->waiter.value = (void *)value;
 		tl__waiter_enqueue(&chan->senders, &me->waiter);
 		chan->nsenders++;
+		tl__local_leave(s);
 		return tl__park(s, me, &tl__chan_send_ops, chan);
 	}
+	w = chan->receivers.next;
+	if (unlikely(!only_waits(w)))
+		return leave_and_send(s, chan, value);
 	t = w->task;
-	if (unlikely(!only_waits(t, &tl__chan_recv_ops)))
-		return send_at_length(chan, value);
 	tl__waiter_dequeue(w);
 	chan->nreceivers--;
 	memcpy(w->value, value, 8);
+	switches = chan->preference < 0;
+	tl__local_leave(s);
 	t->result = 0;
-	if (chan->preference >= 0) {
+	if (!switches) {
 		tl__ring_append(s, t);
 		return 0;
 	}
@@ -317,31 +513,37 @@ int tl_chan_send(struct tl_chan *chan, const void *value)
 int tl_chan_recv(struct tl_chan *chan, void *value)
 {
 	struct tl_sched *s = tl__sched_self;
-	struct tl__waiter *w = chan->senders.next;
 	struct tl_task *me, *t;
+	struct tl__waiter *w;
 
-	if (unlikely(!is_ordinary(s, chan) || chan->capacity))
+	if (unlikely(!s) || unlikely(!tl__local_enter(s)))
 		return recv_at_length(chan, value);
+	if (unlikely(!is_ordinary(s, chan) || chan->capacity))
+		return leave_and_recv(s, chan, value);
 	me = s->head;
 	if (!chan->nsenders) {
 		if (unlikely(chan->closing))
-			return recv_at_length(chan, value);
+			return leave_and_recv(s, chan, value);
 		me->waiter.value = value;
 		tl__waiter_enqueue(&chan->receivers, &me->waiter);
 		chan->nreceivers++;
+		tl__local_leave(s);
 		return tl__park(s, me, &tl__chan_recv_ops, chan);
 	}
+	w = chan->senders.next;
+	if (unlikely(!only_waits(w) || w->error || chan->preference > 0))
+		return leave_and_recv(s, chan, value);
 	t = w->task;
-	if (unlikely(!only_waits(t, &tl__chan_send_ops) || w->error ||
-		     chan->preference > 0))
-		return recv_at_length(chan, value);
 	tl__waiter_dequeue(w);
 	chan->nsenders--;
 	memcpy(value, w->value, 8);
+	tl__local_leave(s);
 	t->result = 0;
 	tl__ring_append(s, t);
 	return 0;
 }
+
+/* --- the other forms -------------------------------------------------------- */
 
 int tl_chan_send_until(struct tl_chan *chan, const void *value,
 		       uint64_t deadline_ns)
@@ -368,10 +570,13 @@ int tl_chan_try_recv(struct tl_chan *chan, void *value)
 static int send_error(struct tl_chan *chan, struct tl_error *error,
 		      uint64_t deadline_ns)
 {
+	struct tl_sched *s = tl__sched();
+
+	if (!s)
+		return tl__sched_error();
 	if (!error)
 		return -EINVAL;
-	if (chan->sched == tl__sched_self)
-		tl__error_set_origin(error, tl__task_label(tl__me(chan->sched)));
+	tl__error_set_origin(error, tl__task_label(tl__me(s)));
 	return do_send(chan, "" /* no value */, error, deadline_ns);
 }
 
@@ -397,13 +602,13 @@ int tl_chan_try_send_error(struct tl_chan *chan, struct tl_error *error)
  */
 int tl_chan_next(struct tl_chan *chan, void *value)
 {
-	struct tl_sched *s = tl__sched_self;
+	struct tl_sched *s = tl__sched();
 	struct tl_error *caught;
 	struct tl_task *me;
 	int r;
 
-	if (unlikely(chan->sched != s))
-		return -EXDEV;
+	if (unlikely(!s))
+		return tl__sched_error();
 	me = tl__me(s);
 	r = tl__raise_check(me);
 	if (unlikely(r))

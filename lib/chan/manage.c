@@ -49,115 +49,222 @@ int tl_chan_new(struct tl_chan **out, size_t elem_size, size_t capacity)
 	c = tl__calloc(1, total);
 	if (!c)
 		return -ENOMEM;
-	c->sched = s;
-	c->thread = &tl__sched_self;
 	c->elem_size = elem_size;
 	c->capacity = capacity;
 	c->stride = stride;
 	c->preference = -1;
-	c->refs = 1;
+	/* relaxed, both: nobody else knows the channel */
+	atomic_store_explicit(&c->refs, 1, memory_order_relaxed);
+	atomic_store_explicit(&c->life, 1, memory_order_relaxed);
 	c->buffer = (char *)(((uintptr_t)(c + 1) + 15) & ~(uintptr_t)15);
 	c->is_error = (uint8_t *)c->buffer + stride * capacity;
 	queue_init(&c->receivers);
 	queue_init(&c->senders);
+	tl__chan_make_local(s, c);
 	*out = c;
 	return 0;
 }
 
 struct tl_chan *tl_chan_ref(struct tl_chan *chan)
 {
-	chan->refs++;
+	/* relaxed: the caller has a handle, which keeps the channel */
+	atomic_fetch_add_explicit(&chan->refs, 1, memory_order_relaxed);
 	return chan;
 }
 
-static void wake_all(struct tl_chan *c, struct tl__waiter *queue,
-		     unsigned int *count)
+/*
+ * Takes all that can be had off @queue, to wake them outside, oldest first.
+ * They are linked through `prev`: a `next` would say that they are queued.
+ */
+static void take_all(struct tl__waiter *queue, unsigned int *count,
+		     struct tl__waiter ***end)
 {
 	while (*count) {
 		struct tl__waiter *w = queue->next;
+		int index;
 
-		tl__waiter_dequeue(w);
+		tl__waiter_take(w);
 		(*count)--;
+		if (w->select && !tl__select_claim(w, -EPIPE, &index))
+			continue;
 		w->error = NULL;	/* stays the sender's */
-		tl__wake(c->sched, w->task, tl__waiter_claim(w, -EPIPE));
+		**end = w;
+		*end = &w->prev;
+	}
+}
+
+/* Inside: closes @c; those who waited are in @taken. */
+static void shut(struct tl_chan *c, struct tl__waiter **taken)
+{
+	*taken = NULL;
+	c->closing = true;
+	take_all(&c->receivers, &c->nreceivers, &taken);
+	take_all(&c->senders, &c->nsenders, &taken);
+}
+
+static void wake_taken(struct tl_sched *s, struct tl__waiter *w, bool local)
+{
+	while (w) {
+		struct tl__waiter *next = w->prev;
+		struct tl__partner p = {
+			.task = w->task,
+			.result = -EPIPE,
+			.held = !local && !w->select,
+		};
+
+		w->prev = NULL;
+		if (w->select)
+			p.result = tl__select_index(w);
+		tl__partner_wake(s, &p);	/* @w may be gone then */
+		w = next;
 	}
 }
 
 int tl_chan_close(struct tl_chan *chan)
 {
-	if (chan->sched != tl__sched_self)
-		return -EXDEV;
-	chan->closing = true;
-	wake_all(chan, &chan->receivers, &chan->nreceivers);
-	wake_all(chan, &chan->senders, &chan->nsenders);
+	struct tl_sched *s = tl__sched();
+	struct tl__waiter *taken;
+	bool local;
+
+	if (!s)
+		return tl__sched_error();
+	local = tl__chan_enter(s, chan);
+	shut(chan, &taken);
+	tl__chan_leave(s, chan, local);
+	wake_taken(s, taken, local);
 	return 0;
 }
 
 int tl_chan_open(struct tl_chan *chan)
 {
-	if (chan->sched != tl__sched_self)
-		return -EXDEV;
+	struct tl_sched *s = tl__sched();
+	bool local;
+
+	if (!s)
+		return tl__sched_error();
+	local = tl__chan_enter(s, chan);
 	chan->closing = false;
+	tl__chan_leave(s, chan, local);
 	return 0;
+}
+
+/*
+ * No handle, no waiter and here no value: a destructor that runs for an error
+ * in the buffer can't reach the channel. It may let one run that still holds it.
+ */
+static void empty(struct tl_chan *c)
+{
+	while (c->count) {
+		size_t i = c->first;
+		struct tl_error *error;
+
+		memcpy(&error, c->buffer + i * c->stride, sizeof(error));
+		c->first = i + 1 < c->capacity ? i + 1 : 0;
+		c->count--;
+		if (c->is_error[i])
+			tl_error_free(error);
+	}
 }
 
 void tl_chan_unref(struct tl_chan *chan)
 {
+	struct tl__waiter *taken;
+	struct tl_sched *s;
+	uint32_t was;
+	bool local;
+
 	if (!chan)
 		return;
-	if (chan->thread != &tl__sched_self)
-		tl__fatal("tl_chan_unref() of another thread's channel");
-	if (--chan->refs)
-		return;
 	/*
-	 * No handle, no waiter and, below, no value: a destructor that runs for
-	 * an error in the buffer can't reach the channel. It may let one run
-	 * that still holds it.
+	 * release: what we did with the channel comes before its end; acquire:
+	 * pairs with the other handles' releases, if ours is the last
 	 */
-	tl__chan_hold(chan);
-	chan->closing = true;
-	wake_all(chan, &chan->receivers, &chan->nreceivers);
-	wake_all(chan, &chan->senders, &chan->nsenders);
-	while (chan->count) {
-		size_t i = chan->first;
-		struct tl_error *error;
-
-		memcpy(&error, chan->buffer + i * chan->stride, sizeof(error));
-		chan->first = i + 1 < chan->capacity ? i + 1 : 0;
-		chan->count--;
-		if (chan->is_error[i])
-			tl_error_free(error);
+	was = atomic_fetch_sub_explicit(&chan->refs, 1, memory_order_acq_rel);
+	if (was != 1) {
+		if (!was)
+			tl__fatal("tl_chan_unref() of a channel that has no "
+				  "handle left");
+		return;
 	}
+	s = tl__sched();
+	if (!s)
+		tl__fatal("tl_chan_unref(): no memory for this thread's "
+			  "scheduler");
+	local = tl__chan_enter(s, chan);
+	shut(chan, &taken);
+	if (local) {
+		tl__list_del(&chan->in_locals);
+		/* relaxed: others can't reach it any more */
+		atomic_store_explicit(&chan->owner, TL__SHARED,
+				      memory_order_relaxed);
+		tl__local_leave(s);
+	} else {
+		tl__unlock(&chan->lock);
+	}
+	wake_taken(s, taken, local);
+	empty(chan);
 	tl__chan_release(chan);
 }
 
 void tl__chan_release(struct tl_chan *c)
 {
-	if (!--c->holds && !c->refs)
+	/* release, acquire: as for the handles */
+	if (atomic_fetch_sub_explicit(&c->life, 1, memory_order_acq_rel) == 1)
 		tl__free(c);
+}
+
+/* What several threads may ask while others change it. */
+struct look {
+	bool closing;
+	size_t count;
+	unsigned int nsenders, nreceivers;
+	struct tl_task *first;
+};
+
+static struct look look(const struct tl_chan *chan)
+{
+	struct tl_chan *c = (struct tl_chan *)chan;
+	struct tl_sched *s = tl__sched();
+	struct look now = { 0 };
+	bool local;
+
+	if (!s)
+		return now;	/* no memory: an empty one */
+	local = tl__chan_enter(s, c);
+	now.closing = c->closing;
+	now.count = c->count;
+	now.nsenders = c->nsenders;
+	now.nreceivers = c->nreceivers;
+	if (c->nsenders)
+		now.first = c->senders.next->task;
+	else if (c->nreceivers)
+		now.first = c->receivers.next->task;
+	tl__chan_leave(s, c, local);
+	return now;
 }
 
 bool tl_chan_is_closing(const struct tl_chan *chan)
 {
-	return chan->closing;
+	return look(chan).closing;
 }
 
 bool tl_chan_is_closed(const struct tl_chan *chan)
 {
-	return chan->closing && !chan->count;
+	struct look now = look(chan);
+
+	return now.closing && !now.count;
 }
 
 long tl_chan_balance(const struct tl_chan *chan)
 {
-	return (long)chan->count + (long)chan->nsenders -
-	       (long)chan->nreceivers;
+	struct look now = look(chan);
+
+	return (long)now.count + (long)now.nsenders - (long)now.nreceivers;
 }
 
 struct tl_task *tl_chan_queue(const struct tl_chan *chan)
 {
-	if (chan->nsenders)
-		return chan->senders.next->task;
-	return chan->nreceivers ? chan->receivers.next->task : NULL;
+	return look(chan).first;
 }
 
 size_t tl_chan_elem_size(const struct tl_chan *chan)
@@ -170,29 +277,63 @@ size_t tl_chan_capacity(const struct tl_chan *chan)
 	return chan->capacity;
 }
 
+/* Settings: inside, for an exchange must see one or the other. */
+
 int tl_chan_preference(const struct tl_chan *chan)
 {
-	return chan->preference;
+	struct tl_chan *c = (struct tl_chan *)chan;
+	struct tl_sched *s = tl__sched();
+	int now;
+	bool local;
+
+	if (!s)
+		return 0;
+	local = tl__chan_enter(s, c);
+	now = c->preference;
+	tl__chan_leave(s, c, local);
+	return now;
 }
 
 int tl_chan_set_preference(struct tl_chan *chan, int preference)
 {
-	int old = chan->preference;
+	struct tl_sched *s = tl__sched();
+	bool local;
+	int old;
 
+	if (!s)
+		return 0;
+	local = tl__chan_enter(s, chan);
+	old = chan->preference;
 	chan->preference = (int8_t)((preference > 0) - (preference < 0));
+	tl__chan_leave(s, chan, local);
 	return old;
 }
 
 bool tl_chan_schedule_all(const struct tl_chan *chan)
 {
-	return chan->schedule_all;
+	struct tl_chan *c = (struct tl_chan *)chan;
+	struct tl_sched *s = tl__sched();
+	bool now, local;
+
+	if (!s)
+		return false;
+	local = tl__chan_enter(s, c);
+	now = c->schedule_all;
+	tl__chan_leave(s, c, local);
+	return now;
 }
 
 bool tl_chan_set_schedule_all(struct tl_chan *chan, bool on)
 {
-	bool old = chan->schedule_all;
+	struct tl_sched *s = tl__sched();
+	bool old, local;
 
+	if (!s)
+		return false;
+	local = tl__chan_enter(s, chan);
+	old = chan->schedule_all;
 	chan->schedule_all = on;
+	tl__chan_leave(s, chan, local);
 	return old;
 }
 
@@ -202,8 +343,6 @@ long tl_chan_send_array(struct tl_chan *chan, const void *values, size_t count)
 	size_t i;
 	int r;
 
-	if (chan->sched != tl__sched_self)
-		return -EXDEV;
 	/* A receiver may drop the last handle while we are switched away. */
 	tl__chan_hold(chan);
 	for (i = 0, r = 0; i < count && !r; i++, value += chan->elem_size)
@@ -220,8 +359,6 @@ long tl_chan_send_sequence(struct tl_chan *chan,
 	long sent = 0;
 	int r;
 
-	if (chan->sched != tl__sched_self)
-		return -EXDEV;
 	if (chan->elem_size > sizeof(small)) {
 		value = tl__malloc(chan->elem_size);
 		if (!value)

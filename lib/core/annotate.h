@@ -128,6 +128,14 @@ static inline void tl__annotate_leave(struct tl__annotation *from,
 #endif
 }
 
+/* Frames of the running tasklet will be left without returning from them. */
+static inline void tl__annotate_no_return(void)
+{
+#ifdef TL__ASAN
+	__asan_handle_no_return();
+#endif
+}
+
 /* The first thing that runs in a tasklet that was switched to. */
 static inline void tl__annotate_enter(struct tl__annotation *self)
 {

@@ -15,9 +15,12 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "core/extra.h"
 #include "core/kill.h"
 #include "core/park.h"
 #include "core/run.h"
+#include "core/unwind.h"
+#include "core/watchdog.h"
 #include "os/log.h"
 
 struct tl__defer {
@@ -97,7 +100,7 @@ void tl__stack_release(struct tl_sched *s, struct tl_task *t)
 		tl__free(t->name);
 		t->name = NULL;
 	}
-	t->state = TL__DEAD;
+	tl__state_set(t, TL__DEAD);
 	t->next = cache->free[t->stack_class];
 	cache->free[t->stack_class] = t;
 	t->slab->used--;
@@ -110,9 +113,9 @@ void tl__stack_release(struct tl_sched *s, struct tl_task *t)
 void tl__task_buried(struct tl_sched *s, struct tl_task *t)
 {
 	s->alive--;
-	t->state = TL__DEAD;
-	t->flags &= TL__BLOCKTRAP;
-	if (!t->refs)
+	tl__state_set(t, TL__DEAD);
+	t->flags &= TL__LASTING_FLAGS;
+	if (!tl__refs(t))
 		tl__stack_release(s, t);
 }
 
@@ -171,8 +174,21 @@ tl__cold static void end_slowly(struct tl_sched *s, struct tl_task *me,
 	}
 	if (me->flags & TL__FPENV)
 		tl_fpenv_private(false);
+	if (me->flags & TL__UNWIND)
+		tl__unwind_end(me);
 	if (error)
 		tl__run_deliver(s, error);
+}
+
+/* Returns who is to run, which may be the watchdog instead of @next. */
+tl__cold static struct tl_task *
+leave_watched(struct tl_sched *s, struct tl_task *me, struct tl_task *next)
+{
+	if (s->slow & TL__SLOW_WATCHDOG)
+		next = tl__watch_switch(s, me, next, true);
+	if (s->slow & TL__SLOW_CALLBACK)
+		tl__schedule_callback(s, me, next, false);
+	return next;
 }
 
 /* Leaves the ring and the world. */
@@ -189,23 +205,23 @@ static void end(struct tl_sched *s, struct tl_task *me)
 	if (unlikely(next == me)) {
 		/* The dying stack serves to wait on; it is not free yet. */
 		tl__ring_remove(s, me);
-		me->state = TL__DEAD;
+		tl__state_set(me, TL__DEAD);
 		s->alive--;
-		next = tl__next_runnable(s);
-		if (!next) {
+		while (!(next = tl__next_runnable(s)))
 			/* Only the main tasklet is left, and it is blocked. */
-			s->main->wait_ops->abandon(s->main, -EDEADLK);
-			next = s->head;
-		}
+			if (s->main->wait_ops->abandon(s->main, -EDEADLK)) {
+				next = s->head;
+				break;
+			}
 		s->alive++;
-		me->state = TL__RUNNABLE;
+		tl__state_set(me, TL__RUNNABLE);
 	} else {
 		tl__ring_remove(s, me);
 		s->head = next;
 	}
 	/* Still in the state of one that runs: so nobody can take its stack. */
-	if (unlikely(s->slow & TL__SLOW_CALLBACK))
-		tl__schedule_callback(s, me, next, false);
+	if (unlikely(s->slow & (TL__SLOW_WATCHDOG | TL__SLOW_CALLBACK)))
+		next = leave_watched(s, me, next);
 	if (unlikely(me->caught || me->thrown))
 		tl__caught_drop(me);	/* the callback's doing */
 	tl__task_buried(s, me);
@@ -219,15 +235,22 @@ static void task_end(struct tl_sched *s, struct tl_task *me, int result)
 static inline void task_end(struct tl_sched *s, struct tl_task *me, int result)
 {
 	if (unlikely(result < 0 || me->defers || me->caught || me->thrown ||
-		     (me->flags & (TL__FPENV | TL__STALE))))
+		     (me->flags & (TL__FPENV | TL__STALE | TL__EXTRA_FLAGS))))
 		end_slowly(s, me, result);
 	end(s, me);
+}
+
+void tl__task_end(struct tl_task *me, int result)
+{
+	task_end(me->sched, me, result);
 }
 
 void tl__task_main(struct tl_task *me)
 {
 	tl__annotate_enter(&me->annotation);
 	me->flags |= TL__STARTED;
+	if (unlikely(me->flags & TL__UNWIND))
+		tl__unwind_start(me);
 	/* Thrown at before it began: as if its first call had failed. */
 	if (unlikely(me->flags & TL__RAISED))
 		task_end(me->sched, me, -tl_error_code(me->thrown));
@@ -244,8 +267,8 @@ static struct tl_task *ending(const char *call)
 	if (s->slow & TL__SLOW_IN_CALLBACK)
 		tl__fatal("%s() in a callback", call);
 	if (me->flags & TL__IN_END)
-		tl__fatal("%s() in a deferred handler of %s", call,
-			  tl__task_label(me));
+		tl__fatal("%s() in a deferred handler or a destructor of %s, "
+			  "which ends", call, tl__task_label(me));
 	return me;
 }
 
@@ -253,6 +276,8 @@ void tl_exit(int result)
 {
 	struct tl_task *me = ending("tl_exit");
 
+	if (me->flags & TL__UNWIND)
+		tl__unwind(me, result, NULL);
 	task_end(me->sched, me, result);
 }
 
@@ -262,8 +287,10 @@ void tl_exit_error(struct tl_error *error)
 	int code;
 
 	if (!error)
-		task_end(me->sched, me, 0);
+		tl_exit(0);
 	code = tl_error_code(error);
+	if (me->flags & TL__UNWIND)
+		tl__unwind(me, -code, error);
 	tl__caught_set(me, error);	/* a destructor may do anything */
 	task_end(me->sched, me, -code);
 }

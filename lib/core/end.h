@@ -13,6 +13,9 @@
  */
 void tl__task_buried(struct tl_sched *s, struct tl_task *t);
 
+/* The end of @me, the current tasklet, as if its function had returned. */
+void tl__task_end(struct tl_task *me, int result) __attribute__((noreturn));
+
 /* "tasklet 12 (name)", in a buffer of the calling thread. */
 const char *tl__task_label(const struct tl_task *t);
 

@@ -41,6 +41,8 @@ void tl__inbox_init(struct tl__inbox *inbox)
 	inbox->head = &inbox->stub;
 	inbox->claimed = 0;
 	inbox->awaited = 0;
+	atomic_store_explicit(&inbox->waker_cpu, -1, memory_order_relaxed);
+	inbox->spin_ns = inbox->spin_again = inbox->spin_failures = 0;
 }
 
 /* Returns whether the consumer sleeps, and it is our turn to wake it. */
@@ -74,6 +76,9 @@ static void wake(struct tl__inbox *inbox)
 	const struct tl__reactor_ops *ops =
 		atomic_load_explicit(&inbox->ops, memory_order_acquire);
 
+	/* relaxed: a hint for tl__inbox_slept() */
+	atomic_store_explicit(&inbox->waker_cpu, sched_getcpu(),
+			      memory_order_relaxed);
 	if (ops) {
 		/* relaxed: ordered by the load above */
 		ops->wake(atomic_load_explicit(&inbox->reactor,
@@ -159,27 +164,34 @@ static bool fall_asleep(struct tl__inbox *inbox)
 	return false;
 }
 
-void tl__inbox_sleep(struct tl_sched *s, uint64_t deadline_ns)
+/* Whether the thread has to sleep where the kernel completes its IO. */
+static bool sleeps_in_reactor(const struct tl_sched *s)
+{
+	return s->reactor_ops && s->io_pending;
+}
+
+bool tl__inbox_doze(struct tl_sched *s)
 {
 	struct tl__inbox *inbox = &s->inbox;
-	uintptr_t asleep = (uintptr_t)&inbox->stub | TL__INBOX_ASLEEP;
-	int saved = errno;
+	bool reactor = sleeps_in_reactor(s);
 
 	/* relaxed: published by the next store and by the bit */
-	atomic_store_explicit(&inbox->reactor, s->reactor,
-			      memory_order_relaxed);
+	if (reactor)
+		atomic_store_explicit(&inbox->reactor, s->reactor,
+				      memory_order_relaxed);
 	/* release: pairs with wake(), which may belong to an earlier sleep */
-	atomic_store_explicit(&inbox->ops, s->reactor_ops,
+	atomic_store_explicit(&inbox->ops, reactor ? s->reactor_ops : NULL,
 			      memory_order_release);
 	/* relaxed: published by the bit */
 	atomic_store_explicit(&inbox->asleep, 1, memory_order_relaxed);
-	if (!fall_asleep(inbox))
-		return;
-	if (s->reactor_ops)
-		s->reactor_ops->wait(s->reactor, deadline_ns);
-	else
-		tl__futex_wait(&inbox->asleep, 1, deadline_ns);
-	errno = saved;
+	return fall_asleep(inbox);
+}
+
+void tl__inbox_rouse(struct tl_sched *s)
+{
+	struct tl__inbox *inbox = &s->inbox;
+	uintptr_t asleep = (uintptr_t)&inbox->stub | TL__INBOX_ASLEEP;
+
 	/* relaxed: what a producer has to say is in its message */
 	if (!atomic_compare_exchange_strong_explicit(
 		    &inbox->tail, &asleep, (uintptr_t)&inbox->stub,
@@ -187,11 +199,39 @@ void tl__inbox_sleep(struct tl_sched *s, uint64_t deadline_ns)
 		inbox->claimed++;
 }
 
+void tl__inbox_wait(struct tl_sched *s, uint64_t deadline_ns)
+{
+	int saved = errno;
+
+	tl__ask_progress(&s->ask, 1);
+	if (sleeps_in_reactor(s))
+		s->reactor_ops->wait(s->reactor, deadline_ns);
+	else
+		tl__futex_wait(&s->inbox.asleep, 1, deadline_ns);
+	tl__ask_progress(&s->ask, 1);
+	errno = saved;
+	tl__inbox_rouse(s);
+}
+
+void tl__inbox_sleep(struct tl_sched *s, uint64_t deadline_ns)
+{
+	if (tl__inbox_doze(s))
+		tl__inbox_wait(s, deadline_ns);
+}
+
+bool tl__inbox_is_asleep(const struct tl__inbox *inbox)
+{
+	/* acquire: pairs with the exchange of whoever has woken it */
+	return atomic_load_explicit(&inbox->tail, memory_order_acquire) ==
+	       ((uintptr_t)&inbox->stub | TL__INBOX_ASLEEP);
+}
+
 void tl__inbox_settle(struct tl_sched *s)
 {
 	static const struct timespec pause = { .tv_nsec = 50000 };
 	struct tl__inbox *inbox = &s->inbox;
 
+	tl__inbox_drain(s);	/* nothing that was asked is left over: ask.c */
 	while (inbox->awaited)
 		if (!tl__inbox_drain(s))
 			tl__inbox_sleep(s, TL_FOREVER);

@@ -52,6 +52,10 @@ struct tl__inbox {
 	_Atomic uint32_t released;
 	/* Messages that are sure to come: the consumer's count. */
 	unsigned int awaited;
+	/* Where the producer that woke us last ran; -1: unknown. */
+	_Atomic int waker_cpu;
+	/* How long to spin before a sleep, and sleeps until it is tried again. */
+	uint32_t spin_ns, spin_again, spin_failures;
 };
 
 void tl__inbox_init(struct tl__inbox *inbox);
@@ -64,6 +68,27 @@ bool tl__inbox_drain(struct tl_sched *s);
 
 /* The scheduler's thread. Sleeps until woken or @deadline_ns. */
 void tl__inbox_sleep(struct tl_sched *s, uint64_t deadline_ns);
+
+/*
+ * The same in steps, for one who wants to look around in between: says that it
+ * is asleep, so that whoever pushes will wake it; false: something came. Then
+ * either sleeps, or takes it back.
+ */
+bool tl__inbox_doze(struct tl_sched *s);
+void tl__inbox_wait(struct tl_sched *s, uint64_t deadline_ns);
+void tl__inbox_rouse(struct tl_sched *s);
+
+/* Any thread: whether it is asleep, and nobody has woken it. */
+bool tl__inbox_is_asleep(const struct tl__inbox *inbox);
+
+/*
+ * The scheduler's thread, before it sleeps: spins a while if that has been worth
+ * it. Returns whether something came.
+ */
+bool tl__inbox_spin(struct tl_sched *s, uint64_t deadline_ns);
+
+/* The same thread, back from a sleep that began then: shall the next one spin? */
+void tl__inbox_slept(struct tl_sched *s, uint64_t began_ns);
 
 /*
  * The scheduler's thread, before its end. Delivers the messages that are

@@ -13,7 +13,9 @@
 
 #include "core/end.h"
 #include "core/park.h"
+#include "core/remote.h"
 #include "core/run.h"
+#include "core/unwind.h"
 
 static void free_stale(struct tl_task *me);
 
@@ -134,19 +136,24 @@ static struct tl_error *raise_in(struct tl_task *t, struct tl_error *error)
 	return old;
 }
 
+/* What was put into @t ends its wait or its pause. */
+static void throw_onwards(struct tl_sched *s, struct tl_task *t)
+{
+	/* A shield protects a pause as well as a wait. */
+	if (t->flags & TL__SHIELDED)
+		return;
+	if (tl__state(t) == TL__BLOCKED)
+		t->wait_ops->abandon(t, -tl_error_code(t->thrown));
+	else if (tl__state(t) == TL__PAUSED)
+		tl__unpause(s, t);
+	tl__yield_raise(t);
+}
+
 void tl__throw_at(struct tl_sched *s, struct tl_task *t, struct tl_error *error)
 {
 	struct tl_error *dropped = raise_in(t, error);
 
-	/* A shield protects a pause as well as a wait. */
-	if (t->flags & TL__SHIELDED)
-		goto out;
-	if (t->state == TL__BLOCKED)
-		t->wait_ops->abandon(t, -tl_error_code(t->thrown));
-	else if (t->state == TL__PAUSED)
-		tl__unpause(s, t);
-	tl__yield_raise(t);
-out:
+	throw_onwards(s, t);
 	tl_error_free(dropped);
 }
 
@@ -155,7 +162,7 @@ static void end_unstarted(struct tl_sched *s, struct tl_task *t)
 {
 	struct tl_error *thrown = t->thrown;
 
-	if (t->state == TL__RUNNABLE)
+	if (tl__state(t) == TL__RUNNABLE)
 		tl__ring_remove(s, t);
 	else
 		s->paused--;
@@ -164,10 +171,27 @@ static void end_unstarted(struct tl_sched *s, struct tl_task *t)
 	tl_error_free(thrown);	/* last: its destructor may do anything */
 }
 
-static bool is_alive(const struct tl_task *t)
+void tl__throw_arrived(struct tl_sched *s, struct tl_task *t,
+		       struct tl_error *error)
 {
-	return t->state == TL__PAUSED || t->state == TL__RUNNABLE ||
-	       t->state == TL__BLOCKED;
+	if (!tl__is_alive(t)) {
+		stale_push(s->main, error);
+		return;
+	}
+	stale_push(t, raise_in(t, error));
+	throw_onwards(s, t);
+}
+
+/* Another thread's: it does the rest. A dead one has nothing to lose. */
+static int throw_elsewhere(struct tl_task *t, struct tl_error *error)
+{
+	int r = tl__is_alive(t) ? 0 : -ESRCH;
+
+	if (error == &tl__error_killed)
+		r = r ? r : tl__mail(t, TL__MAIL_KILL, NULL);
+	else
+		r = r ? r : tl__mail(t, TL__MAIL_THROW, error);
+	return error == &tl__error_killed && r == -ESRCH ? 0 : r;
 }
 
 static int throw_into(struct tl_task *t, struct tl_error *error, bool later)
@@ -178,19 +202,17 @@ static int throw_into(struct tl_task *t, struct tl_error *error, bool later)
 
 	if (!s)
 		return tl__sched_error();
-	if (!t->sched)		/* dead, and its thread's scheduler too */
-		return error == &tl__error_killed ? 0 : -ESRCH;
-	if (t->sched != s)
-		return -EXDEV;
+	if (!tl__is_ours(t))
+		return throw_elsewhere(t, error);
 	me = tl__me(s);
-	if (t == me && me->state == TL__RUNNABLE) {
+	if (t == me && tl__state(me) == TL__RUNNABLE) {
 		tl_error_free(raise_in(me, error));
 		/* Whoever throws must know from the result whose it is now. */
 		if (error != &tl__error_killed || (me->flags & TL__SHIELDED))
 			return 0;
-		return -ECANCELED;
+		return tl__unwind_return(me, -ECANCELED);
 	}
-	if (!is_alive(t))
+	if (!tl__is_alive(t))
 		return error == &tl__error_killed ? 0 : -ESRCH;
 	if (!later) {
 		r = tl__switch_check(s);
@@ -206,10 +228,10 @@ static int throw_into(struct tl_task *t, struct tl_error *error, bool later)
 	}
 	tl__throw_at(s, t, error);
 	/* One that the kernel still holds, or that is shielded, goes on later. */
-	if (later || t->state != TL__RUNNABLE)
+	if (later || tl__state(t) != TL__RUNNABLE)
 		return 0;
 	s->head = t;
-	return tl__settled_to(s, me, t);
+	return tl__turned_to(s, me, t);
 }
 
 int tl_task_kill(struct tl_task *task)
@@ -226,8 +248,9 @@ static int throw_error(struct tl_task *task, struct tl_error *error, bool later)
 {
 	if (!error)
 		return -EINVAL;
-	if (tl__is_ours(task))
-		tl__error_set_origin(error, tl__task_label(tl__me(task->sched)));
+	if (tl__sched_self)
+		tl__error_set_origin(error,
+				     tl__task_label(tl__me(tl__sched_self)));
 	return throw_into(task, error, later);
 }
 

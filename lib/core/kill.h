@@ -32,4 +32,11 @@ void tl__caught_drop(struct tl_task *me);
 void tl__throw_at(struct tl_sched *s, struct tl_task *t,
 		  struct tl_error *error);
 
+/*
+ * The same for what came from another thread, @t being in any state. No
+ * destructor runs here: this may be in the middle of a switch.
+ */
+void tl__throw_arrived(struct tl_sched *s, struct tl_task *t,
+		       struct tl_error *error);
+
 #endif

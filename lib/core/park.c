@@ -10,13 +10,20 @@
 #include "core/park.h"
 
 #include <errno.h>
+#if __has_include(<sys/single_threaded.h>)
+#include <sys/single_threaded.h>
+#endif
 
 #include "base/list.h"
 #include "core/kill.h"
 #include "core/run.h"
+#include "core/watchdog.h"
+#include "core/threads.h"
+#include "core/unwind.h"
 #include "os/clock.h"
 
-#define ROUNDS_WITHOUT_OUTSIDE (1 << 20)
+/* Somebody may come while we don't look: so often all the same. */
+#define ROUNDS_WITHOUT_OUTSIDE (1 << 10)
 
 void tl__schedule_callback(struct tl_sched *s, struct tl_task *from,
 			   struct tl_task *to, bool linked)
@@ -36,16 +43,28 @@ void tl__schedule_callback(struct tl_sched *s, struct tl_task *from,
 	s->head = to;
 }
 
+/* What @me's wait ended with; if that is a kill, it may not return. */
+static int wait_over(struct tl_task *me)
+{
+	if (me->result < 0 && me->wait_ops && me->wait_ops->unwinds)
+		tl__unwind_check(me);
+	return me->result;
+}
+
 int tl__switch_slow(struct tl_sched *s, struct tl_task *from,
 		    struct tl_task *to)
 {
+	if (s->slow & TL__SLOW_WATCHDOG)
+		to = tl__watch_switch(s, from, to, from->wait_ops != NULL);
 	if ((s->slow & TL__SLOW_CALLBACK) && from != to)
-		tl__schedule_callback(s, from, to, from->state == TL__RUNNABLE);
+		tl__schedule_callback(s, from, to, tl__state(from) == TL__RUNNABLE);
 	if (from->flags & TL__FPENV) {
 		tl__fpenv_save(&from->fpenv);
 		tl__fpenv_load(&s->fpenv);
 		s->slow &= ~TL__SLOW_FPENV;
 	}
+	if (from->flags & TL__UNWIND)
+		tl__unwind_leave(from);
 	tl__annotate_leave(&from->annotation, &to->annotation, false);
 	(void)tl__switch(from, to);
 	tl__annotate_enter(&from->annotation);
@@ -54,16 +73,28 @@ int tl__switch_slow(struct tl_sched *s, struct tl_task *from,
 		tl__fpenv_load(&from->fpenv);
 		s->slow |= TL__SLOW_FPENV;
 	}
-	return from->result;
+	if (from->flags & TL__UNWIND)
+		tl__unwind_enter(from);
+	return wait_over(from);
 }
 
 const struct tl__wait_ops tl__yield_ops = {
 	.verb = "yields",
+	.unwinds = true,
 };
+
+const struct tl__wait_ops tl__turn_ops = {
+	.verb = "lets others run",
+};
+
+int tl__raise_unwinding(struct tl_task *me)
+{
+	return tl__unwind_return(me, tl__raise(me));
+}
 
 int tl__block_check_slow(struct tl_sched *s, struct tl_task *me, bool block)
 {
-	int error = tl__raise(me);
+	int error = tl__raise_unwinding(me);
 
 	if (error || !block)
 		return error;
@@ -77,14 +108,13 @@ int tl__park_slow(struct tl_sched *s, struct tl_task *me)
 	struct tl_task *next;
 
 	tl__ring_remove(s, me);
-	next = tl__next_runnable(s);
-	if (unlikely(!next)) {
-		/* Nobody else: the call is undone, and we go on. */
-		me->wait_ops->abandon(me, -EDEADLK);
-		s->head = me;
-		return me->result;
-	}
-	return next != me ? tl__switch_to(s, me, next) : me->result;
+	while (unlikely(!(next = tl__next_runnable(s))))
+		/* Nobody else: the call is undone, unless somebody ends it. */
+		if (me->wait_ops->abandon(me, -EDEADLK)) {
+			s->head = me;
+			return me->result;
+		}
+	return next != me ? tl__switch_to(s, me, next) : wait_over(me);
 }
 
 int tl__deadline_arm(struct tl_sched *s, struct tl_task *me,
@@ -129,9 +159,24 @@ int tl__switch_polled(struct tl_sched *s, struct tl_task *from,
 	return tl__switch_to(s, from, to);
 }
 
-static bool outside_wakers(struct tl_sched *s)
+/*
+ * Whether something is under way that will make one of ours runnable. What other
+ * threads may do is not: see tl__run_innermost_threadblock() and tl__threads_doze().
+ */
+static bool outside_wakers(const struct tl_sched *s)
 {
-	return s->io_pending || s->timers.len;
+	return s->io_pending || s->timers.len || s->externals ||
+	       s->inbox.awaited;
+}
+
+/* Whether there may be somebody who writes to the inbox. */
+static bool other_threads(void)
+{
+#if __has_include(<sys/single_threaded.h>)
+	return !__libc_single_threaded;
+#else
+	return true;
+#endif
 }
 
 void tl__poll(struct tl_sched *s)
@@ -139,6 +184,7 @@ void tl__poll(struct tl_sched *s)
 	int saved = errno;
 	int round;
 
+	tl__ask_progress(&s->ask, 2);
 	if (unlikely(s->stacks.free_bytes > TL__STACK_CACHE_MAX))
 		tl__stack_trim(s, TL__STACK_CACHE_MAX / 2);
 	tl__inbox_drain(s);
@@ -148,29 +194,88 @@ void tl__poll(struct tl_sched *s)
 	if (s->timers.len)
 		expire_timers(s);
 	round = s->runcount ? (int)s->runcount : 1;
-	s->round_left = outside_wakers(s) ? round : ROUNDS_WITHOUT_OUTSIDE;
+	s->round_left = outside_wakers(s) || other_threads() ?
+		round : ROUNDS_WITHOUT_OUTSIDE;
 	errno = saved;
+}
+
+static uint64_t next_deadline(const struct tl_sched *s)
+{
+	uint64_t deadline = TL_FOREVER;
+
+	tl__heap_peek(&s->timers, &deadline);
+	if (unlikely(s->slow & TL__SLOW_WATCHDOG))
+		deadline = tl__watch_deadline(s, deadline);
+	return deadline;
 }
 
 static void sleep_until_woken(struct tl_sched *s)
 {
-	uint64_t deadline = TL_FOREVER;
+	uint64_t deadline = next_deadline(s), began;
 	int saved = errno;
 
-	tl__heap_peek(&s->timers, &deadline);
-	tl__inbox_sleep(s, deadline);
+	if (!tl__inbox_spin(s, deadline) && tl__inbox_doze(s)) {
+		began = tl__now();
+		tl__inbox_wait(s, deadline);
+		tl__inbox_slept(s, began);
+	}
 	errno = saved;
+}
+
+/*
+ * Sleeps until another thread has something for this one. False: none ever will,
+ * for all of them sleep so.
+ */
+static bool sleep_for_others(struct tl_sched *s)
+{
+	uint64_t deadline = TL_FOREVER, began;
+	int saved = errno;
+	bool more = true;
+
+	if (!tl__inbox_spin(s, TL_FOREVER) && tl__inbox_doze(s)) {
+		more = tl__threads_doze(s, &deadline);
+		if (more) {
+			began = tl__now();
+			tl__inbox_wait(s, deadline);
+			tl__threads_awake(s);
+			tl__inbox_slept(s, began);
+		} else {
+			tl__inbox_rouse(s);
+		}
+	}
+	errno = saved;
+	return more;
+}
+
+/* Nothing is under way. Returns whether to look again, or it is a deadlock. */
+static bool wait_for_others(struct tl_sched *s)
+{
+	if (!tl__run_innermost_threadblock(s) && tl__run_wake_innermost(s))
+		return true;
+	if (unlikely(next_deadline(s) != TL_FOREVER)) {
+		sleep_until_woken(s);	/* a run() whose time will be up */
+		return true;
+	}
+	if (!s->deadlock && sleep_for_others(s))
+		return true;
+	s->deadlock = false;
+	return tl__run_wake_innermost(s);
 }
 
 struct tl_task *tl__next_runnable(struct tl_sched *s)
 {
 	for (;;) {
 		tl__poll(s);
-		if (s->head)
+		if (s->head) {
+			s->deadlock = false;
+			s->recheck_ns = TL__RECHECK_MIN_NS;
 			return s->head;
+		}
 		if (outside_wakers(s))
 			sleep_until_woken(s);
-		else if (!tl__run_wake_innermost(s))
+		else if (!wait_for_others(s))
 			return NULL;
+		if (unlikely(s->slow & TL__SLOW_WATCHDOG))
+			tl__watch_slept(s);
 	}
 }

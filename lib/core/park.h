@@ -31,11 +31,13 @@ int tl__park_slow(struct tl_sched *s, struct tl_task *me);
  */
 void tl__schedule_callback(struct tl_sched *s, struct tl_task *from,
 			   struct tl_task *to, bool linked);
+int tl__raise_unwinding(struct tl_task *me);
 int tl__block_check_slow(struct tl_sched *s, struct tl_task *me, bool block);
 
 /*
  * Whether @me may make a call that might block: 0, what was thrown at it, or
- * -EPERM where a trap is set and @block (it is known that it will block).
+ * -EPERM where a trap is set and @block (it is known that it will block). May not
+ * return, see core/unwind.h: whoever calls it, and those above, hold nothing.
  */
 static inline int tl__block_check(struct tl_sched *s, struct tl_task *me,
 				  bool block)
@@ -114,10 +116,24 @@ static inline int tl__settled_to(struct tl_sched *s, struct tl_task *me,
 	return tl__switch_counted(s, me, to);
 }
 
+/*
+ * The same for one that lets others run in turn. All but a directed hand-over, for
+ * which tl__settled_to() is: a soft interrupt may come between.
+ */
+extern const struct tl__wait_ops tl__turn_ops;
+
+static inline int tl__turned_to(struct tl_sched *s, struct tl_task *me,
+				struct tl_task *to)
+{
+	me->result = 0;
+	me->wait_ops = &tl__turn_ops;
+	return tl__switch_counted(s, me, to);
+}
+
 /* Something was thrown at @t: if it has let others run, it finds out by that. */
 static inline void tl__yield_raise(struct tl_task *t)
 {
-	if (t->wait_ops == &tl__yield_ops && t->state != TL__BLOCKED)
+	if (t->wait_ops == &tl__yield_ops && tl__state(t) != TL__BLOCKED)
 		t->result = tl__raise(t);
 }
 
@@ -129,7 +145,7 @@ static inline int tl__park(struct tl_sched *s, struct tl_task *me,
 
 	me->wait_ops = ops;
 	me->wait_object = object;
-	me->state = TL__BLOCKED;
+	tl__state_set(me, TL__BLOCKED);
 	if (unlikely(next == me || --s->round_left < 0))
 		return tl__park_slow(s, me);
 	s->runcount--;
@@ -188,7 +204,7 @@ static inline int tl__raise_check(struct tl_task *me)
 {
 	if (likely(!(me->flags & (TL__RAISED | TL__DELIVERED | TL__STALE))))
 		return 0;
-	return tl__raise(me);
+	return tl__raise_unwinding(me);
 }
 
 #endif

@@ -11,23 +11,22 @@
 
 bool tl_task_is_alive(const struct tl_task *task)
 {
-	return task->state == TL__PAUSED || task->state == TL__RUNNABLE ||
-	       task->state == TL__BLOCKED;
+	return tl__is_alive(task);
 }
 
 bool tl_task_is_paused(const struct tl_task *task)
 {
-	return task->state == TL__PAUSED;
+	return tl__state(task) == TL__PAUSED;
 }
 
 bool tl_task_is_blocked(const struct tl_task *task)
 {
-	return task->state == TL__BLOCKED;
+	return tl__state(task) == TL__BLOCKED;
 }
 
 bool tl_task_is_scheduled(const struct tl_task *task)
 {
-	return task->state == TL__RUNNABLE || task->state == TL__BLOCKED;
+	return tl__state(task) == TL__RUNNABLE || tl__state(task) == TL__BLOCKED;
 }
 
 bool tl_task_is_main(const struct tl_task *task)
@@ -37,38 +36,59 @@ bool tl_task_is_main(const struct tl_task *task)
 
 bool tl_task_is_current(const struct tl_task *task)
 {
-	return task->sched && tl__me(task->sched) == task;
+	struct tl_task *t = (struct tl_task *)task;
+	bool is = false;
+
+	if (tl__is_ours(task))
+		return tl__me(task->sched) == task;
+	/* Another thread's scheduler is there as long as we have the lock. */
+	tl__lock(&t->mail_lock);
+	if (t->sched)
+		is = tl__sched_runs(t->sched, t);
+	tl__unlock(&t->mail_lock);
+	return is;
 }
 
-/* Neighbours in a channel's queue are the channel's business: see channel.c. */
+/*
+ * Neighbours in a channel's queue are the channel's business: see channel.c. Of
+ * another thread's tasklets none is told: they may be gone before one looks.
+ */
+static struct tl_task *neighbour(const struct tl_task *task, int side)
+{
+	if (!tl__is_ours(task))
+		return NULL;
+	if (tl__state(task) == TL__RUNNABLE)
+		return side > 0 ? task->next : task->prev;
+	if (tl__state(task) == TL__BLOCKED && task->wait_ops->neighbour)
+		return task->wait_ops->neighbour(task, side);
+	return NULL;
+}
+
 struct tl_task *tl_task_next(const struct tl_task *task)
 {
-	if (task->state == TL__RUNNABLE)
-		return task->next;
-	if (task->state == TL__BLOCKED && task->wait_ops->neighbour)
-		return task->wait_ops->neighbour(task, +1);
-	return NULL;
+	return neighbour(task, +1);
 }
 
 struct tl_task *tl_task_prev(const struct tl_task *task)
 {
-	if (task->state == TL__RUNNABLE)
-		return task->prev;
-	if (task->state == TL__BLOCKED && task->wait_ops->neighbour)
-		return task->wait_ops->neighbour(task, -1);
-	return NULL;
+	return neighbour(task, -1);
+}
+
+static int direction(const struct tl_task *task)
+{
+	if (!tl__is_ours(task) || tl__state(task) != TL__BLOCKED)
+		return 0;
+	return task->wait_ops->direction;
 }
 
 struct tl_chan *tl_task_channel(const struct tl_task *task)
 {
-	if (task->state == TL__BLOCKED && task->wait_ops->direction)
-		return task->wait_object;
-	return NULL;
+	return direction(task) ? task->wait_object : NULL;
 }
 
 int tl_task_direction(const struct tl_task *task)
 {
-	return task->state == TL__BLOCKED ? task->wait_ops->direction : 0;
+	return direction(task);
 }
 
 uint64_t tl_task_id(const struct tl_task *task)
@@ -83,7 +103,7 @@ const char *tl_task_name(const struct tl_task *task)
 
 int tl_task_set_name(struct tl_task *task, const char *name)
 {
-	char *copy = NULL;
+	char *copy = NULL, *old;
 
 	if (task->sched && !tl__is_ours(task))
 		return -EXDEV;
@@ -95,8 +115,11 @@ int tl_task_set_name(struct tl_task *task, const char *name)
 			return -ENOMEM;
 		memcpy(copy, name, size);
 	}
-	tl__free(task->name);
-	task->name = copy;
+	old = task->name;
+	/* Never a name that is gone: ask.c may look from a signal handler. */
+	__atomic_store_n(&task->name, copy, __ATOMIC_RELAXED);
+	atomic_signal_fence(memory_order_seq_cst);
+	tl__free(old);
 	return 0;
 }
 

@@ -1,10 +1,23 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
  * Messages between threads' schedulers; see remote.h.
+ *
+ * Mail: whoever wants something of another thread's tasklet notes it in t->mail
+ * under t->mail_lock, and pushes t->mail_message to the thread's inbox unless it
+ * is there already. Nothing is lost by that: the thread takes all that is noted,
+ * under the same lock, when it gets the message.
+ *
+ * The lock is also what keeps a scheduler that is to get mail: it ends only after
+ * it has taken the lock of each tasklet that somebody may have a handle of, and
+ * has left NULL in t->sched; and then looks at its inbox for a last time.
  */
 #include "core/remote.h"
 
+#include <errno.h>
+
 #include "base/list.h"
+#include "core/end.h"
+#include "core/run.h"
 
 bool tl__wake_awaited(struct tl_task *t)
 {
@@ -25,4 +38,137 @@ void tl__wake_delivered(struct tl_sched *s, struct tl__message *message)
 		s->inbox.awaited--;
 	}
 	tl__wake(s, t, t->remote_result);
+}
+
+/* --- mail ------------------------------------------------------------------- */
+
+/*
+ * Next to run, whoever runs now (Stackless: behind the current one; the first
+ * if the thread is idle).
+ */
+static void run_next(struct tl_sched *s, struct tl_task *t)
+{
+	if (t == s->head)
+		return;
+	if (tl__state(t) == TL__RUNNABLE)
+		tl__ring_remove(s, t);
+	else if (tl__state(t) == TL__PAUSED)
+		s->paused--;
+	else
+		return;
+	if (s->head)
+		tl__ring_insert_after(s, s->head, t);
+	else
+		tl__ring_append(s, t);
+}
+
+/*
+ * The last handle came back. As in tl_task_unref(), but in the middle of a
+ * switch perhaps: a kill is left to be found.
+ */
+static void unref_here(struct tl_sched *s, struct tl_task *t)
+{
+	if (!t->sched) {	/* the scheduler is at its end */
+		tl__unref_remote(t);
+		return;
+	}
+	if (!tl__refs_drop(t))
+		return;
+	switch (tl__state(t)) {
+	case TL__UNBOUND:
+	case TL__BOUND:
+	case TL__DEAD:
+		tl__stack_release(s, t);
+		break;
+	case TL__PAUSED:
+		if (t->flags & TL__IN_RUN)
+			break;
+		tl__throw_arrived(s, t, &tl__error_killed);
+		if (tl__state(t) == TL__PAUSED)	/* shielded: to no avail */
+			tl__unpause(s, t);
+		break;
+	case TL__RUNNABLE:
+	case TL__BLOCKED:
+		break;
+	}
+}
+
+static void mail_delivered(struct tl_sched *s, struct tl__message *message)
+{
+	struct tl_task *t = tl__container_of(message, struct tl_task,
+					     mail_message);
+	struct tl_error *error;
+	uint8_t mail;
+
+	tl__lock(&t->mail_lock);
+	mail = t->mail;
+	error = t->mail_error;
+	t->mail = 0;
+	t->mail_error = NULL;
+	tl__unlock(&t->mail_lock);
+
+	if (mail & TL__MAIL_THROW)
+		tl__throw_arrived(s, t, error);
+	if (mail & TL__MAIL_KILL)
+		tl__throw_arrived(s, t, &tl__error_killed);
+	if (mail & TL__MAIL_RUN)
+		run_next(s, t);
+	if ((mail & TL__MAIL_INSERT) && tl__state(t) == TL__PAUSED)
+		tl__unpause(s, t);
+	if (mail & TL__MAIL_UNREF)
+		unref_here(s, t);
+}
+
+int tl__mail(struct tl_task *t, uint8_t mail, struct tl_error *error)
+{
+	struct tl_error *dropped = NULL;
+	bool under_way;
+
+	tl__lock(&t->mail_lock);
+	if (!t->sched) {
+		tl__unlock(&t->mail_lock);
+		return -ESRCH;
+	}
+	under_way = t->mail;
+	t->mail |= mail;
+	if (mail & TL__MAIL_THROW) {	/* the last one counts */
+		dropped = t->mail_error;
+		t->mail_error = error;
+	}
+	if (!under_way) {
+		t->mail_message.deliver = mail_delivered;
+		tl__inbox_push(t->sched, &t->mail_message);
+	}
+	tl__unlock(&t->mail_lock);
+	tl_error_free(dropped);	/* its destructor may do anything */
+	return 0;
+}
+
+void tl__unref_remote(struct tl_task *t)
+{
+	/* relaxed: to be tried below */
+	uint32_t refs = tl__refs(t);
+
+	for (;;) {
+		if (refs == 1 && !tl__mail(t, TL__MAIL_UNREF, NULL))
+			return;
+		/*
+		 * release: what we did with the tasklet, for whoever drops the
+		 * last handle; acquire: if that is us, for it has no thread
+		 */
+		if (atomic_compare_exchange_weak_explicit(
+			    &t->refs, &refs, refs - 1, memory_order_acq_rel,
+			    memory_order_relaxed))
+			break;
+	}
+	if (refs == 1)
+		tl__orphan_release(t);
+}
+
+void tl__mail_close(struct tl_task *t)
+{
+	tl__lock(&t->mail_lock);
+	/* relaxed: see tl__is_ours() */
+	__atomic_store_n(&t->sched, NULL, __ATOMIC_RELAXED);
+	tl__unlock(&t->mail_lock);
 }

@@ -43,4 +43,26 @@ static inline void tl__wake_any(struct tl_task *t, int result)
  */
 bool tl__wake_awaited(struct tl_task *t);
 
+/* --- mail ------------------------------------------------------------------- */
+
+/* What a thread may want of another's tasklet. */
+#define TL__MAIL_INSERT	(1u << 0)
+#define TL__MAIL_RUN	(1u << 1)
+#define TL__MAIL_KILL	(1u << 2)
+#define TL__MAIL_THROW	(1u << 3)
+#define TL__MAIL_UNREF	(1u << 4)	/* the sender's handle goes along */
+
+/*
+ * Asks the thread of @t, which the caller has a handle of, to do that; it will
+ * find out whether it still can. Takes @error (with TL__MAIL_THROW). Returns 0,
+ * or -ESRCH: that thread's scheduler has ended, and nothing was taken.
+ */
+int tl__mail(struct tl_task *t, uint8_t mail, struct tl_error *error);
+
+/* Gives a handle of another thread's tasklet up. */
+void tl__unref_remote(struct tl_task *t);
+
+/* @t's scheduler ends: no more mail. */
+void tl__mail_close(struct tl_task *t);
+
 #endif

@@ -14,7 +14,7 @@ static inline void tl__ring_append(struct tl_sched *s, struct tl_task *t)
 {
 	struct tl_task *head = s->head;
 
-	t->state = TL__RUNNABLE;
+	tl__state_set(t, TL__RUNNABLE);
 	s->runcount++;
 	if (unlikely(!head)) {
 		t->next = t->prev = t;
@@ -32,7 +32,7 @@ static inline void tl__ring_insert_after(struct tl_sched *s,
 					 struct tl_task *place,
 					 struct tl_task *t)
 {
-	t->state = TL__RUNNABLE;
+	tl__state_set(t, TL__RUNNABLE);
 	s->runcount++;
 	t->prev = place;
 	t->next = place->next;

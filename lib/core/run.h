@@ -22,4 +22,10 @@ bool tl__run_wake_innermost(struct tl_sched *s);
  */
 void tl__run_deliver(struct tl_sched *s, struct tl_error *error);
 
+/*
+ * Nothing can run here: whether the innermost run(), which would be woken, wants
+ * to sleep as long as other threads could give this one something to do.
+ */
+bool tl__run_innermost_threadblock(const struct tl_sched *s);
+
 #endif

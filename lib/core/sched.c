@@ -20,7 +20,10 @@
 #include "core/end.h"
 #include "core/overflow.h"
 #include "core/park.h"
+#include "core/stall.h"
+#include "core/remote.h"
 #include "core/threads.h"
+#include "core/tick.h"
 #include "os/clock.h"
 #include "os/log.h"
 
@@ -107,7 +110,7 @@ static void main_init(struct tl_sched *s, struct tl_task *main)
 {
 	main->sched = s;
 	main->flags = TL__MAIN | TL__STARTED;
-	main->refs = 1;
+	tl__refs_set(main, 1);
 	main->waiter.task = main;
 	tl__sched_new_ids(s);
 	main->id = ++s->next_id;
@@ -150,11 +153,14 @@ struct tl_sched *tl__sched_create(void)
 	}
 	tl__heap_init(&s->timers);
 	tl__inbox_init(&s->inbox);
+	tl__list_init(&s->locals);
+	s->tick_word = &tl__tick_word;
 	tl__fpenv_save(&s->fpenv);
 	s->random = tl__now() | 1;
 	main_init(s, &memory->main);
 	tl__sched_self = s;
 	tl__threads_add(s);
+	tl__stall_thread_starts();
 	errno = saved;
 	return s;
 }
@@ -241,15 +247,37 @@ static void main_fini(struct tl_task *main)
 {
 	tl__free(main->name);
 	main->name = NULL;
-	main->sched = NULL;
-	main->state = TL__DEAD;
-	if (!--main->refs)
+	tl__state_set(main, TL__DEAD);
+	if (tl__refs_drop(main))
 		free_memory(main);
+}
+
+/* No other thread can reach @s afterwards. */
+static void close_doors(struct tl_sched *s)
+{
+	tl__inbox_settle(s);
+	tl__threads_remove(s);
+	tl__stack_orphan(s);
+	tl__mail_close(s->main);
+	tl__inbox_drain(s);	/* what came before */
+	tl__inbox_settle(s);
+}
+
+/* What was thrown from elsewhere at tasklets that had ended. */
+static void free_late(struct tl_error *error)
+{
+	while (error) {
+		struct tl_error *older = tl__error_unlink(error);
+
+		tl_error_free(error);
+		error = older;
+	}
 }
 
 int tl_sched_end(void)
 {
 	struct tl_sched *s = tl__sched_self;
+	struct tl_error *late;
 	unsigned int left;
 	int saved = errno;
 
@@ -269,8 +297,8 @@ int tl_sched_end(void)
 	tl__caught_drop(s->main);
 	if (s->alive > 1)
 		return (int)(s->alive - 1);
-	tl__threads_remove(s);
-	tl__inbox_settle(s);
+	close_doors(s);
+	late = s->main->stale;
 	if (s->reactor_ops)
 		s->reactor_ops->destroy(s->reactor);
 	tl__heap_fini(&s->timers);
@@ -279,6 +307,7 @@ int tl_sched_end(void)
 	pthread_setspecific(thread_key, NULL);
 	tl__sched_self = NULL;
 	main_fini(s->main);
+	free_late(late);	/* last: users' destructors */
 	errno = saved;
 	return 0;
 }

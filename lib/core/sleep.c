@@ -19,6 +19,7 @@ static const struct tl__wait_ops sleep_ops = {
 	.verb = "sleeps",
 	.abandon = sleep_abandon,
 	.until_deadline = true,
+	.unwinds = true,
 };
 
 uint64_t tl_now(void)

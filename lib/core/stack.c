@@ -22,7 +22,9 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "core/remote.h"
 #include "core/ring.h"
+#include "core/remote.h"
 #include "core/task.h"
 #include "os/log.h"
 
@@ -249,6 +251,8 @@ struct tl_task *tl__stack_alloc_slow(struct tl_sched *s, int class)
 	int saved = errno;
 	struct tl_task *task = stack_make(s, class);
 
+	/* relaxed: see ask.h */
+	atomic_store_explicit(&s->ask.has_tasklets, true, memory_order_relaxed);
 	errno = saved;
 	return task;
 }
@@ -349,35 +353,61 @@ size_t tl__stack_trim(struct tl_sched *s, size_t keep)
 	return bytes;
 }
 
-static bool make_orphan(struct tl_task *task, void *arg)
-{
-	(void)arg;
-	task->sched = NULL;
-	return true;
-}
+/* Dead tasklets with handles, whose scheduler has ended; any thread. */
+static pthread_mutex_t orphans_lock = PTHREAD_MUTEX_INITIALIZER;
 
-void tl__stack_fini(struct tl_sched *s)
+/* One use of @slab less, after its scheduler's end. */
+static void orphan_unuse(struct tl__slab *slab)
 {
-	tl__stack_trim(s, 0);
-	tl__stack_each(s, make_orphan, NULL);
-}
-
-void tl__stack_orphan_release(struct tl_task *task)
-{
-	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-	struct tl__slab *slab = task->slab;
 	bool last;
 
-	tl__free(task->name);
-	tl__annotate_unmap(&task->annotation);
 	/* Two threads may hold handles to different stacks of one slab. */
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&orphans_lock);
 	last = !--slab->used;
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&orphans_lock);
 	if (!last)
 		return;
 	munmap(slab->base, slab->slots * slab->slot_size);
 	tl__free(slab);
+}
+
+void tl__stack_orphan_release(struct tl_task *task)
+{
+	tl__free(task->name);
+	tl__annotate_unmap(&task->annotation);
+	orphan_unuse(task->slab);
+}
+
+static bool close_mail(struct tl_task *task, void *arg)
+{
+	(void)arg;
+	tl__mail_close(task);
+	return true;
+}
+
+void tl__stack_orphan(struct tl_sched *s)
+{
+	struct tl__slab *slab;
+	int class;
+
+	tl__stack_trim(s, 0);
+	/* None of them may go while we still look at them. */
+	for (class = 0; class < TL__STACK_CLASSES; class++)
+		for (slab = s->stacks.slabs[class]; slab; slab = slab->next)
+			slab->used++;
+	tl__stack_each(s, close_mail, NULL);
+}
+
+void tl__stack_fini(struct tl_sched *s)
+{
+	struct tl__slab *slab, *next;
+	int class;
+
+	for (class = 0; class < TL__STACK_CLASSES; class++)
+		for (slab = s->stacks.slabs[class]; slab; slab = next) {
+			next = slab->next;
+			orphan_unuse(slab);
+		}
 }
 
 void tl__stack_each(struct tl_sched *s,

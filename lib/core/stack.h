@@ -66,11 +66,13 @@ size_t tl__stack_trim(struct tl_sched *s, size_t keep);
 
 /*
  * The scheduler ends; no tasklet is alive. Unmaps every slab without a dead
- * tasklet that has handles; such a slab goes with the last of them.
+ * tasklet that has handles; the others are nobody's from here on, and each goes
+ * with the last of them, but not before tl__stack_fini().
  */
+void tl__stack_orphan(struct tl_sched *s);
 void tl__stack_fini(struct tl_sched *s);
 
-/* The same for a stack whose scheduler has ended. Any thread. */
+/* The last handle of a tasklet whose scheduler has ended is gone. Any thread. */
 void tl__stack_orphan_release(struct tl_task *task);
 
 /* Calls @fn for each stack that ever held a tasklet; stops when it says so. */

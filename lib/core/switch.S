@@ -132,8 +132,10 @@ tl__switch_final:
 	.hidden	tl__switch_entry
 	.type	tl__switch_entry, @function
 	.balign	32
+	.hidden	tl__unwind_personality
 tl__switch_entry:
 	.cfi_startproc
+	.cfi_personality 0x1b, tl__unwind_personality	/* pcrel, sdata4 */
 	.cfi_undefined %rip
 	nop
 	.globl	tl__switch_start
@@ -261,8 +263,10 @@ tl__switch_final:
 	.hidden	tl__switch_entry
 	.type	tl__switch_entry, %function
 	.balign	32
+	.hidden	tl__unwind_personality
 tl__switch_entry:
 	.cfi_startproc
+	.cfi_personality 0x1b, tl__unwind_personality	/* pcrel, sdata4 */
 	.cfi_undefined x30
 	nop
 	.globl	tl__switch_start

@@ -9,18 +9,15 @@
 
 #include "base/alloc.h"
 #include "core/end.h"
+#include "core/extra.h"
 #include "core/kill.h"
 #include "core/park.h"
+#include "core/remote.h"
 #include "core/run.h"
+#include "core/unwind.h"
 #include "os/log.h"
 
 #define KILL_ROUNDS 10	/* for one that catches the kill and pauses again */
-
-static inline bool is_alive(const struct tl_task *t)
-{
-	return t->state == TL__PAUSED || t->state == TL__RUNNABLE ||
-	       t->state == TL__BLOCKED;
-}
 
 static inline struct tl_task *stack_alloc(struct tl_sched *s, int class)
 {
@@ -49,7 +46,7 @@ static inline struct tl_task *task_alloc(struct tl_sched *s, int class)
 	if (unlikely(!t))
 		return NULL;
 	t->flags = 0;
-	t->refs = 0;
+	tl__refs_set(t, 0);
 	t->value = NULL;
 	t->id = new_id(s);
 	return t;
@@ -59,7 +56,7 @@ static inline struct tl_task *task_alloc(struct tl_sched *s, int class)
 static inline void prepare(struct tl_sched *s, struct tl_task *t, void *arg)
 {
 	t->arg = arg;
-	t->sp = tl__switch_prepare(tl__stack_top(t));
+	t->sp = tl__switch_prepare(tl__stack_start(t));
 	tl__annotate_start(&t->annotation);
 	s->alive++;
 }
@@ -76,20 +73,37 @@ static bool unknown_attrs_are_zero(const struct tl_task_attr *attr)
 	return true;
 }
 
+/* The attributes of version 0.1, before there were flags. */
+#define ATTR_SIZE_MIN offsetof(struct tl_task_attr, flags)
+
+static int flags_check(uint64_t attr_flags, uint32_t *flags)
+{
+	if (attr_flags & ~(uint64_t)TL_UNWIND)
+		return -EINVAL;
+	if (!(attr_flags & TL_UNWIND))
+		return 0;
+	*flags = TL__UNWIND;
+	return tl__unwind_available();
+}
+
 static int attr_check(const struct tl_task_attr *attr, int *class,
-		      const char **name)
+		      const char **name, uint32_t *flags)
 {
 	*class = TL__STACK_CLASS_DEFAULT;
 	*name = NULL;
+	*flags = 0;
 	if (!attr)
 		return 0;
-	if (attr->size < sizeof(*attr) || attr->size > 4096)
+	if ((attr->size < sizeof(*attr) && attr->size != ATTR_SIZE_MIN) ||
+	    attr->size > 4096)
 		return -EINVAL;
 	if (!unknown_attrs_are_zero(attr))
 		return -E2BIG;
 	*name = attr->name;
 	*class = tl__stack_class(attr->stack_size);
-	return *class < 0 ? *class : 0;
+	if (*class < 0)
+		return *class;
+	return attr->size > ATTR_SIZE_MIN ? flags_check(attr->flags, flags) : 0;
 }
 
 static int task_make(struct tl_sched *s, struct tl_task **out,
@@ -97,14 +111,16 @@ static int task_make(struct tl_sched *s, struct tl_task **out,
 {
 	struct tl_task *t;
 	const char *name;
+	uint32_t flags;
 	int class, r;
 
-	r = attr_check(attr, &class, &name);
+	r = attr_check(attr, &class, &name, &flags);
 	if (r)
 		return r;
 	t = task_alloc(s, class);
 	if (!t)
 		return -ENOMEM;
+	t->flags = flags;
 	r = tl_task_set_name(t, name);
 	if (r) {
 		tl__stack_release(s, t);
@@ -127,9 +143,9 @@ int tl_task_new(struct tl_task **out, const struct tl_task_attr *attr)
 	r = task_make(s, &t, attr);
 	if (r)
 		return r;
-	t->state = TL__UNBOUND;
+	tl__state_set(t, TL__UNBOUND);
 	t->fn = NULL;
-	t->refs = 1;
+	tl__refs_set(t, 1);
 	*out = t;
 	return 0;
 }
@@ -150,7 +166,7 @@ int tl_spawn(struct tl_task **out, tl_task_fn *fn, void *arg)
 	prepare(s, t, arg);
 	tl__ring_append(s, t);
 	if (out) {
-		t->refs = 1;
+		tl__refs_set(t, 1);
 		*out = t;
 	}
 	return 0;
@@ -174,7 +190,7 @@ int tl_spawn_attr(struct tl_task **out, const struct tl_task_attr *attr,
 	prepare(s, t, arg);
 	tl__ring_append(s, t);
 	if (out) {
-		t->refs = 1;
+		tl__refs_set(t, 1);
 		*out = t;
 	}
 	return 0;
@@ -203,7 +219,8 @@ int tl_spawn_run(struct tl_task **out, tl_task_fn *fn, void *arg)
 
 struct tl_task *tl_task_ref(struct tl_task *task)
 {
-	task->refs++;
+	/* relaxed: the caller has a handle, or is the tasklet's own thread */
+	atomic_fetch_add_explicit(&task->refs, 1, memory_order_relaxed);
 	return task;
 }
 
@@ -212,59 +229,59 @@ static void kill_unreachable(struct tl_sched *s, struct tl_task *t)
 {
 	int i;
 
-	t->refs++;	/* for the time of the kill */
+	tl_task_ref(t);		/* for the time of the kill */
 	for (i = 0; i < KILL_ROUNDS; i++) {
-		if (tl_task_kill(t) == -EPERM && is_alive(t))
+		if (tl_task_kill(t) == -EPERM && tl__is_alive(t))
 			tl__throw_at(s, t, &tl__error_killed);
 		/* Not even a shield may keep it: nobody can make it run. */
-		if (t->state == TL__PAUSED && t->refs == 1 &&
+		if (tl__state(t) == TL__PAUSED && tl__refs(t) == 1 &&
 		    (t->flags & (TL__SHIELDED | TL__IN_RUN)) == TL__SHIELDED)
 			tl__unpause(s, t);
 		/* It may take a handle meanwhile, or pause again. */
-		if (t->refs > 1 || t->state != TL__PAUSED ||
+		if (tl__refs(t) > 1 || tl__state(t) != TL__PAUSED ||
 		    (t->flags & TL__IN_RUN))
 			break;
 	}
-	if (!--t->refs && !is_alive(t))
+	if (tl__refs_drop(t) && !tl__is_alive(t))
 		tl__stack_release(s, t);
+}
+
+/* @t, of the calling thread, has no handle any more. */
+static void unref_last(struct tl_sched *s, struct tl_task *t)
+{
+	switch (tl__state(t)) {
+	case TL__UNBOUND:
+	case TL__BOUND:
+	case TL__DEAD:
+		tl__stack_release(s, t);
+		break;
+	case TL__PAUSED:
+		if (t->flags & TL__IN_RUN)
+			break;	/* its tl_run() will make it runnable */
+		if (t->flags & TL__STARTED) {
+			kill_unreachable(s, t);
+			break;
+		}
+		s->paused--;
+		tl__task_buried(s, t);
+		break;
+	case TL__RUNNABLE:
+	case TL__BLOCKED:
+		break;
+	}
 }
 
 void tl_task_unref(struct tl_task *task)
 {
-	struct tl_sched *s;
-
 	if (!task)
 		return;
-	s = task->sched;
-	if (s && s != tl__sched_self)
-		tl__fatal("tl_task_unref() of %s, another thread's",
-			  tl__task_label(task));
-	if (!task->refs)
+	if (!tl__refs(task))
 		tl__fatal("tl_task_unref() of %s, which has no handle left",
 			  tl__task_label(task));
-	if (--task->refs)
-		return;
-	if (!s) {
-		tl__orphan_release(task);
-		return;
-	}
-	switch (task->state) {
-	case TL__UNBOUND:
-	case TL__BOUND:
-	case TL__DEAD:
-		tl__stack_release(s, task);
-		break;
-	case TL__PAUSED:
-		if (task->flags & TL__IN_RUN)
-			break;	/* its tl_run() will make it runnable */
-		if (task->flags & TL__STARTED) {
-			kill_unreachable(s, task);
-			break;
-		}
-		s->paused--;
-		tl__task_buried(s, task);
-		break;
-	}
+	if (!tl__is_ours(task))
+		tl__unref_remote(task);
+	else if (tl__refs_drop(task))
+		unref_last(task->sched, task);
 }
 
 /* Whether the function of @t may change now. */
@@ -274,9 +291,9 @@ static int bind_check(const struct tl_task *t)
 		return -EXDEV;
 	if ((t->flags & TL__MAIN) || t == tl__me(t->sched))
 		return -EINVAL;
-	if (t->state == TL__RUNNABLE || t->state == TL__BLOCKED)
+	if (tl__state(t) == TL__RUNNABLE || tl__state(t) == TL__BLOCKED)
 		return -EBUSY;
-	if (t->state == TL__PAUSED && (t->flags & TL__STARTED))
+	if (tl__state(t) == TL__PAUSED && (t->flags & TL__STARTED))
 		return -EBUSY;
 	return 0;
 }
@@ -284,7 +301,7 @@ static int bind_check(const struct tl_task *t)
 /* Takes a paused tasklet that has not started back to "not alive". */
 static void unprepare(struct tl_task *t)
 {
-	if (t->state == TL__PAUSED) {
+	if (tl__state(t) == TL__PAUSED) {
 		t->sched->paused--;
 		t->sched->alive--;
 	}
@@ -295,8 +312,8 @@ static void bind_function(struct tl_task *t, tl_task_fn *fn)
 	unprepare(t);
 	t->fn = fn;
 	t->value = NULL;
-	t->flags &= TL__BLOCKTRAP;
-	t->state = fn ? TL__BOUND : TL__UNBOUND;
+	t->flags &= TL__LASTING_FLAGS;
+	tl__state_set(t, fn ? TL__BOUND : TL__UNBOUND);
 }
 
 int tl_task_bind(struct tl_task *task, tl_task_fn *fn)
@@ -320,7 +337,7 @@ int tl_task_bind_arg(struct tl_task *task, tl_task_fn *fn, void *arg)
 		return -EINVAL;
 	bind_function(task, fn);
 	prepare(task->sched, task, arg);
-	task->state = TL__PAUSED;
+	tl__state_set(task, TL__PAUSED);
 	task->sched->paused++;
 	return 0;
 }
@@ -340,12 +357,12 @@ int tl_task_setup(struct tl_task *task, void *arg)
 
 	if (!tl__is_ours(task))
 		return -EXDEV;
-	if (is_alive(task))
+	if (tl__is_alive(task))
 		return -EBUSY;
 	r = task->fn ? 0 : -EINVAL;
 	if (r)
 		return r;
-	task->flags &= TL__BLOCKTRAP;
+	task->flags &= TL__LASTING_FLAGS;
 	prepare(task->sched, task, arg);
 	tl__ring_append(task->sched, task);
 	return 0;
@@ -354,19 +371,18 @@ int tl_task_setup(struct tl_task *task, void *arg)
 /* What keeps @t from being run, if anything. */
 static int runnable_check(const struct tl_task *t)
 {
-	if (t->state == TL__BLOCKED)
+	if (tl__state(t) == TL__BLOCKED)
 		return -EBUSY;
-	return is_alive(t) ? 0 : -ESRCH;
+	return tl__is_alive(t) ? 0 : -ESRCH;
 }
 
 int tl_task_insert(struct tl_task *task)
 {
-	int r;
+	int r = runnable_check(task);
 
 	if (!tl__is_ours(task))
-		return -EXDEV;
-	r = runnable_check(task);
-	if (!r && task->state == TL__PAUSED)
+		return r ? r : tl__mail(task, TL__MAIL_INSERT, NULL);
+	if (!r && tl__state(task) == TL__PAUSED)
 		tl__unpause(task->sched, task);
 	return r;
 }
@@ -379,16 +395,16 @@ int tl_task_remove(struct tl_task *task)
 		return -EXDEV;
 	if (task == tl__me(s))
 		return -EINVAL;
-	if (task->state == TL__BLOCKED)
+	if (tl__state(task) == TL__BLOCKED)
 		return -EBUSY;
-	if (task->state != TL__RUNNABLE)
+	if (tl__state(task) != TL__RUNNABLE)
 		return 0;
 	if (task == s->entering)
 		return -EPERM;	/* the switch to it is under way */
-	if (!task->refs)
+	if (!tl__refs(task))
 		return tl_task_kill(task);
 	tl__ring_remove(s, task);
-	task->state = TL__PAUSED;
+	tl__state_set(task, TL__PAUSED);
 	s->paused++;
 	return 0;
 }
@@ -416,13 +432,17 @@ int tl_task_run(struct tl_task *task)
 
 	if (!s)
 		return tl__sched_error();
+	if (!tl__is_ours(task)) {
+		r = runnable_check(task);
+		return r ? r : tl__mail(task, TL__MAIL_RUN, NULL);
+	}
 	me = s->head;
 	r = tl__raise_check(me);
 	if (!r)
 		r = target_check(s, task);
 	if (r)
 		return r > 0 ? 0 : r;
-	if (task->state == TL__PAUSED)
+	if (tl__state(task) == TL__PAUSED)
 		tl__unpause(s, task);
 	s->head = task;
 	return tl__yield_to(s, me, task);
@@ -443,16 +463,16 @@ int tl_task_switch(struct tl_task *task)
 	r = target_check(s, task);
 	if (r)
 		return r > 0 ? 0 : r;
-	if (!me->refs)
+	if (!tl__refs(me))
 		return tl_task_kill(me);
-	if (task->state == TL__PAUSED) {
+	if (tl__state(task) == TL__PAUSED) {
 		/* In the caller's place: behind it, and then it goes. */
 		s->paused--;
 		tl__ring_insert_after(s, me, task);
 	}
 	tl__ring_remove(s, me);
 	s->head = task;
-	me->state = TL__PAUSED;
+	tl__state_set(me, TL__PAUSED);
 	s->paused++;
 	return tl__yield_to(s, me, task);
 }
@@ -481,9 +501,9 @@ static int schedule_raised(struct tl_sched *s, struct tl_task *me, int r)
 {
 	if (!tl__switch_check(s) && me->next != me) {
 		s->head = me->next;
-		(void)tl__settled_to(s, me, s->head);
+		(void)tl__turned_to(s, me, s->head);
 	}
-	return r;
+	return tl__unwind_return(me, r);
 }
 
 int tl_schedule(void)
@@ -520,10 +540,10 @@ int tl_schedule_remove(void)
 	r = tl__block_check(s, me, true);
 	if (r)
 		return r;
-	if (!me->refs)
+	if (!tl__refs(me))
 		return tl_task_kill(me);
 	tl__ring_remove(s, me);
-	me->state = TL__PAUSED;
+	tl__state_set(me, TL__PAUSED);
 	s->paused++;
 	next = s->head ? s->head : tl__next_runnable(s);
 	if (!next) {

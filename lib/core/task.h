@@ -10,7 +10,8 @@
  *  - BLOCKED means that wait.ops is set and that exactly one call of
  *    tl__wake() will end it.
  *  - Everything here belongs to the thread of `sched` and is touched by it
- *    alone; other threads reach a scheduler only through its inbox (inbox.h).
+ *    alone, but for what says otherwise; other threads reach a scheduler only
+ *    through its inbox (inbox.h, remote.h).
  */
 #ifndef TL_CORE_TASK_H
 #define TL_CORE_TASK_H
@@ -26,10 +27,13 @@
 #include "base/heap.h"
 #include "base/list.h"
 #include "core/annotate.h"
+#include "core/ask.h"
 #include "core/fpenv.h"
 #include "core/inbox.h"
+#include "core/monitor.h"
 #include "core/stack.h"
 #include "core/switch.h"
+#include "os/lock.h"
 
 enum tl__state {
 	TL__UNBOUND,
@@ -54,6 +58,22 @@ enum tl__state {
 #define TL__KILLED	(1u << 10) /* was killed, though it may have caught that */
 #define TL__AWAITED	(1u << 11) /* its wake-up is counted in inbox.awaited */
 
+/* Of core/unwind.c and core/extra.h. */
+#define TL__UNWIND	(1u << 12) /* ends by forced unwinding */
+#define TL__HOLD	(1u << 13) /* ... but not now: our frames hold something */
+#define TL__KEPT	(1u << 14) /* somebody wants to know of its end */
+
+/* What a tasklet keeps when it is bound anew. */
+#define TL__LASTING_FLAGS (TL__BLOCKTRAP | TL__UNWIND)
+
+/* Of run()'s budget and what holds its interrupts off: watchdog.h. */
+#define TL__ATOMIC	(1u << 17)
+#define TL__INTERRUPTED	(1u << 18) /* an interrupt waits for it */
+#define TL__IGNORE_NESTING (1u << 19)
+/* How many activations of the C stack's users there are: the upper bits. */
+#define TL__NESTING_SHIFT 20
+#define TL__NESTING_MAX	((1 << (32 - TL__NESTING_SHIFT)) - 1)
+
 /* The flags that make a blocking call look twice before it begins. */
 #define TL__ENTRY_FLAGS \
 	(TL__RAISED | TL__BLOCKTRAP | TL__DELIVERED | TL__STALE)
@@ -65,10 +85,11 @@ struct tl_sched;
  * as many as it has cases.
  */
 struct tl__waiter {
-	struct tl__waiter *next, *prev;
+	struct tl__waiter *next, *prev;	/* NULL, both: off its queue */
 	struct tl_task *task;
 	void *value;	/* where the element is, or shall go */
 	struct tl_error *error; /* sent in place of a value */
+	struct tl__select *select; /* that it is a case of; NULL */
 };
 
 /* How what a tasklet waits for is undone. */
@@ -84,6 +105,18 @@ struct tl__wait_ops {
 	struct tl_task *(*neighbour)(const struct tl_task *task, int side);
 	int direction;		/* of a channel: +1 send, -1 receive; else 0 */
 	bool until_deadline;	/* its deadline is what it waits for */
+	/*
+	 * What it waits for, in words for a report; as snprintf(). May be NULL:
+	 * the verb has to do.
+	 */
+	int (*describe)(const struct tl_task *task, char *text, size_t size);
+	bool unwinds;		/* nothing follows it: see core/unwind.h */
+};
+
+/* What C++ calls struct __cxa_eh_globals. */
+struct tl__cxx {
+	void *caught;
+	unsigned int uncaught;
 };
 
 struct tl_task {
@@ -92,7 +125,7 @@ struct tl_task {
 	int result;			/* offset 8: what its call returns */
 	uint32_t flags;
 	struct tl_task *next, *prev;	/* in the ring */
-	uint8_t state;			/* enum tl__state */
+	_Atomic uint8_t state;		/* enum tl__state; others may look */
 	uint8_t stack_class;
 	struct tl_sched *sched;
 	const struct tl__wait_ops *wait_ops;
@@ -101,7 +134,12 @@ struct tl_task {
 	struct tl__waiter waiter;
 	struct tl__message wake_message; /* from another thread: remote.h */
 	int remote_result;
-	uint32_t refs;			/* handles; main counts itself as one */
+	/* What other threads want of it, under the lock: remote.c. */
+	struct tl__lock mail_lock;
+	uint8_t mail;			/* TL__MAIL_; not 0: under way */
+	struct tl__message mail_message;
+	struct tl_error *mail_error;	/* with TL__MAIL_THROW */
+	_Atomic uint32_t refs;		/* handles; main counts itself as one */
 	struct tl__heap_node timer;
 	tl_task_fn *fn;
 	void *arg;
@@ -128,6 +166,18 @@ struct tl__run {
 	struct tl__run *outer;
 	struct tl_task *task;
 	int verdict;
+	uint32_t flags;			/* TL_RUN_ */
+	uint64_t ticks, ns;		/* its budget; 0, both: it has none */
+	struct tl_task *victim;		/* with TL_RUN_INTERRUPTED; a handle */
+};
+
+/* The budget in force, if any: watchdog.h. */
+struct tl__watch {
+	struct tl__run *run;		/* whose it is */
+	uint64_t ticks_left;
+	uint64_t end_ns;		/* of the time slice */
+	struct tl__alarm alarm;
+	bool alarmed;			/* the alarm is armed, or has gone off */
 };
 
 /* What waits for the kernel on behalf of a scheduler; lib/io provides it. */
@@ -153,6 +203,9 @@ struct tl__reactor_ops {
 #define TL__SLOW_IN_CALLBACK	(1u << 3)
 #define TL__SLOW_FPENV		(1u << 4)  /* the current one has its own */
 #define TL__SLOW_IN_CHANNEL	(1u << 5)  /* a channel callback runs */
+#define TL__SLOW_WATCHDOG	(1u << 8)  /* a budget is in force */
+
+#define TL__SLOW_UNWIND		(1u << 9)  /* the current one has TL__UNWIND */
 
 struct tl_sched {
 	/* What each switch touches. */
@@ -168,7 +221,14 @@ struct tl_sched {
 	struct tl_task *main;
 	struct tl__run *runs;		/* innermost first */
 	struct tl__heap timers;
+	/*
+	 * The thread works on channels of its own (core/local.h). Other threads
+	 * read the one and write the other.
+	 */
+	_Atomic uint32_t in_local, local_stopped;
 	unsigned int io_pending;	/* what only the kernel or a pool ends */
+	unsigned int open_waits;
+	unsigned int externals;		/* tl_external() */
 	void *reactor;
 	const struct tl__reactor_ops *reactor_ops;
 	struct tl__inbox inbox;
@@ -182,10 +242,25 @@ struct tl_sched {
 	tl_error_fn *error_fn;
 	void *error_arg;
 	struct tl__fpenv fpenv;		/* of all that have none of their own */
+	struct tl__cxx cxx;		/* the same, while one with its own runs */
 	uint64_t random;		/* state of select's choice */
 	void *signal_stack;		/* ours, if the thread had none */
 
-	/* Set by threads.c. */
+	/* Objects of this thread alone, under the lock of threads.c. */
+	struct tl__list locals;
+	void (*share_locals)(struct tl_sched *s);
+	unsigned int locals_made, locals_shared;
+
+	unsigned int *tick_word;	/* the thread's tl__tick_word: tick.h */
+	struct tl__watch watch;
+
+	struct tl__ask ask;		/* what other threads ask of this one */
+
+	/* Of threads.c. */
+	struct tl__message deadlock_message;
+	bool deadlock_sent;		/* under its lock */
+	bool deadlock;			/* has come, and was not reported yet */
+	uint64_t recheck_ns;		/* until the next look for unknown threads */
 	struct tl__list in_threads;
 	pthread_t pthread;
 	int tid;
@@ -209,6 +284,61 @@ void tl__sched_new_ids(struct tl_sched *s);
 /* What the last failed creation on this thread failed with (-ENOMEM, -ENOTSUP). */
 int tl__sched_error(void);
 
+/*
+ * The state of a tasklet is its own thread's to change. relaxed, both: another
+ * thread that looks wants to know, as well as can be, and relies on nothing.
+ */
+static inline enum tl__state tl__state(const struct tl_task *t)
+{
+	return (enum tl__state)atomic_load_explicit(&t->state,
+						    memory_order_relaxed);
+}
+
+static inline void tl__state_set(struct tl_task *t, enum tl__state state)
+{
+	atomic_store_explicit(&t->state, (uint8_t)state, memory_order_relaxed);
+}
+
+/* Whether it has begun to live and has not ended. */
+static inline bool tl__is_alive(const struct tl_task *t)
+{
+	enum tl__state state = tl__state(t);
+
+	return state == TL__PAUSED || state == TL__RUNNABLE ||
+	       state == TL__BLOCKED;
+}
+
+/*
+ * Handles. Only the tasklet's own thread takes the last one away; a thread that
+ * has the last one of another's tasklet sends it there (remote.c). relaxed where
+ * nothing is handed over by it.
+ */
+static inline uint32_t tl__refs(const struct tl_task *t)
+{
+	return atomic_load_explicit(&t->refs, memory_order_relaxed);
+}
+
+/* Gives one up; true: it was the last. */
+static inline bool tl__refs_drop(struct tl_task *t)
+{
+	/*
+	 * acquire: pairs with the release of the handles that went before; with
+	 * ours alone left nobody can make another
+	 */
+	if (likely(atomic_load_explicit(&t->refs, memory_order_acquire) == 1)) {
+		atomic_store_explicit(&t->refs, 0, memory_order_relaxed);
+		return true;
+	}
+	/* release: what we did with the tasklet; acquire: as above */
+	return atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) ==
+	       1;
+}
+
+static inline void tl__refs_set(struct tl_task *t, uint32_t refs)
+{
+	atomic_store_explicit(&t->refs, refs, memory_order_relaxed);
+}
+
 static inline struct tl_sched *tl__sched(void)
 {
 	struct tl_sched *s = tl__sched_self;
@@ -226,12 +356,29 @@ static inline struct tl_task *tl__me(const struct tl_sched *s)
 }
 
 /*
+ * Whether @t is the one that @s, another thread's scheduler, runs. A guess as
+ * good as any: it may be over when the caller hears of it.
+ */
+__attribute__((no_sanitize("thread"))) static inline bool
+tl__sched_runs(const struct tl_sched *s, const struct tl_task *t)
+{
+	/* not seen by the checker, for the owner's stores are plain ones */
+	return __atomic_load_n(&s->head, __ATOMIC_RELAXED) == t;
+}
+
+/*
  * Whether @t belongs to the calling thread. A dead tasklet with handles can
  * outlive its scheduler; it belongs to none then, and `sched` is NULL.
  */
 static inline bool tl__is_ours(const struct tl_task *t)
 {
-	return t->sched && t->sched == tl__sched_self;
+	/*
+	 * relaxed: our own scheduler stays there as long as we run; what else
+	 * may be there must be looked at under mail_lock
+	 */
+	struct tl_sched *s = __atomic_load_n(&t->sched, __ATOMIC_RELAXED);
+
+	return s && s == tl__sched_self;
 }
 
 #endif

@@ -9,10 +9,20 @@
 #include <unistd.h>
 
 #include "base/list.h"
+#include "os/clock.h"
 #include "os/log.h"
+#include "os/tids.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct tl__list all = TL__LIST_INIT(all);	/* under lock */
+
+/*
+ * Schedulers that are not dozing: asleep with no end in sight. 0: perhaps all are
+ * for ever; look_around() knows.
+ */
+static _Atomic int awake;
+
+#define RECHECK_MAX_NS	(1000 * UINT64_C(1000000))
 
 static void register_fork_handler(void)
 {
@@ -23,6 +33,16 @@ static void register_fork_handler(void)
 			     "they don't have: no memory for a fork handler");
 }
 
+void tl__threads_lock(void)
+{
+	pthread_mutex_lock(&lock);
+}
+
+void tl__threads_unlock(void)
+{
+	pthread_mutex_unlock(&lock);
+}
+
 void tl__threads_add(struct tl_sched *s)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -30,16 +50,122 @@ void tl__threads_add(struct tl_sched *s)
 	pthread_once(&once, register_fork_handler);
 	s->tid = (int)syscall(SYS_gettid);
 	s->pthread = pthread_self();
+	s->recheck_ns = TL__RECHECK_MIN_NS;
+	tl__tids_enter();
 	pthread_mutex_lock(&lock);
 	tl__list_add_tail(&all, &s->in_threads);
+	/* relaxed: who looks around has the lock */
+	atomic_fetch_add_explicit(&awake, 1, memory_order_relaxed);
 	pthread_mutex_unlock(&lock);
 }
 
 void tl__threads_remove(struct tl_sched *s)
 {
 	pthread_mutex_lock(&lock);
+	if (s->share_locals)
+		s->share_locals(s);
 	tl__list_del(&s->in_threads);
+	/* relaxed: as above */
+	atomic_fetch_sub_explicit(&awake, 1, memory_order_relaxed);
 	pthread_mutex_unlock(&lock);
+	tl__tids_leave();
+}
+
+/* --- deadlock --------------------------------------------------------------- */
+
+static void deadlock_delivered(struct tl_sched *s, struct tl__message *message)
+{
+	(void)message;
+	pthread_mutex_lock(&lock);
+	s->deadlock_sent = false;
+	pthread_mutex_unlock(&lock);
+	s->deadlock = true;
+}
+
+/* With the lock. Whether all but @s have been asleep, and nobody has woken one. */
+static bool all_asleep(const struct tl_sched *s)
+{
+	const struct tl__list *link;
+
+	for (link = all.next; link != &all; link = link->next) {
+		const struct tl_sched *other = tl__container_of(
+			link, struct tl_sched, in_threads);
+
+		if (other != s && !tl__inbox_is_asleep(&other->inbox))
+			return false;
+	}
+	return true;
+}
+
+/* With the lock. */
+static void tell_others(const struct tl_sched *s)
+{
+	struct tl__list *link;
+
+	for (link = all.next; link != &all; link = link->next) {
+		struct tl_sched *other = tl__container_of(
+			link, struct tl_sched, in_threads);
+
+		if (other == s || other->deadlock_sent)
+			continue;
+		other->deadlock_sent = true;
+		other->deadlock_message.deliver = deadlock_delivered;
+		tl__inbox_push(other, &other->deadlock_message);
+	}
+}
+
+/* Nobody is awake. False: it is a deadlock. */
+static bool look_around(struct tl_sched *s, uint64_t *deadline_ns)
+{
+	bool deadlock;
+
+	pthread_mutex_lock(&lock);
+	/* acquire: pairs with those who went to sleep after they woke one */
+	deadlock = !atomic_load_explicit(&awake, memory_order_acquire) &&
+		   all_asleep(s);
+	if (deadlock && tl__tids_unknown()) {
+		uint64_t again = tl__now() + s->recheck_ns;
+
+		/* One that ends without a word can't tell us: look again. */
+		if (s->recheck_ns < RECHECK_MAX_NS)
+			s->recheck_ns *= 2;
+		if (again < *deadline_ns)
+			*deadline_ns = again;
+		deadlock = false;
+	}
+	if (deadlock)
+		tell_others(s);
+	pthread_mutex_unlock(&lock);
+	return !deadlock;
+}
+
+/*
+ * Why nobody is told wrongly: a scheduler counts as awake until its inbox says
+ * that it is asleep. Who wakes one is awake himself, or a thread that is not
+ * known; and when he dozes afterwards, whoever then finds the count at 0 finds
+ * too, by the inbox, that the other one was woken. Why nobody is missed: the one
+ * who takes the count to 0 looks, and one who was woken counts again, and looks
+ * if he is the last to doze.
+ */
+bool tl__threads_doze(struct tl_sched *s, uint64_t *deadline_ns)
+{
+	/*
+	 * acq_rel: pairs with the others' here: whom they woke before they
+	 * dozed, and that their inboxes say they are asleep
+	 */
+	if (atomic_fetch_sub_explicit(&awake, 1, memory_order_acq_rel) > 1)
+		return true;
+	if (look_around(s, deadline_ns))
+		return true;
+	tl__threads_awake(s);
+	return false;
+}
+
+void tl__threads_awake(struct tl_sched *s)
+{
+	(void)s;
+	/* release: pairs with tl__threads_doze() */
+	atomic_fetch_add_explicit(&awake, 1, memory_order_release);
 }
 
 void tl__threads_each(bool (*fn)(struct tl_sched *s, void *arg), void *arg)
@@ -70,8 +196,12 @@ void tl__threads_after_fork_in_child(void)
 
 	pthread_mutex_init(&lock, NULL);
 	tl__list_init(&all);
+	tl__tids_after_fork(s != NULL);
+	/* relaxed: there is no other thread */
+	atomic_store_explicit(&awake, s != NULL, memory_order_relaxed);
 	if (!s)
 		return;
+	s->deadlock_sent = s->deadlock = false;
 	s->tid = (int)syscall(SYS_gettid);
 	tl__list_add_tail(&all, &s->in_threads);
 }

@@ -12,8 +12,25 @@
 
 #include "core/task.h"
 
+/* How soon to look again whether unknown threads are there; then later. */
+#define TL__RECHECK_MIN_NS	(10 * UINT64_C(1000000))
+
+void tl__threads_lock(void);
+void tl__threads_unlock(void);
+
 void tl__threads_add(struct tl_sched *s);
+/* Makes what was local to @s shared first. */
 void tl__threads_remove(struct tl_sched *s);
+
+/*
+ * The calling thread, whose inbox says that it is asleep, is about to sleep with
+ * nothing under way that could wake it but what other threads may do. Returns
+ * false if no thread can: then every other thread that sleeps so is told
+ * (s->deadlock), and the caller has to go on. May lower *deadline_ns, if it had
+ * better look again then. True: tl__threads_awake() follows the sleep.
+ */
+bool tl__threads_doze(struct tl_sched *s, uint64_t *deadline_ns);
+void tl__threads_awake(struct tl_sched *s);
 
 /*
  * Calls @fn for each scheduler, with the lock held, until it says stop (false).

@@ -154,6 +154,7 @@ static bool io_abandon(struct tl_task *t, int result)
 static const struct tl__wait_ops io_wait_ops = {
 	.verb = "waits for IO",
 	.abandon = io_abandon,
+	.unwinds = true,
 };
 
 /* Hands @op to the backend. As its submit(), and counts. */

@@ -22,6 +22,7 @@
 #include <tasklet/io.h>
 
 #include "base/alloc.h"
+#include "core/unwind.h"
 #include "io/io.h"
 #include "os/clock.h"
 
@@ -387,8 +388,12 @@ static int stay(struct tl_sched *s, struct tl_listener *l, struct place *p,
 {
 	for (;;) {
 		uint64_t until = deadline_ns;
-		int r = tl__block_check(s, p->task, !l->count);
+		int r;
 
+		/* The place in line lies here: no unwinding now. */
+		p->task->flags |= TL__HOLD;
+		r = tl__block_check(s, p->task, !l->count);
+		p->task->flags &= ~TL__HOLD;
 		if (!r && first_in_line(l) == p) {
 			r = attend(l, p, &until);
 			if (!r && l->count)
@@ -435,7 +440,7 @@ int tl_listener_accept_until(struct tl_listener *l, uint64_t deadline_ns)
 	if (l->count && tl__list_empty(&l->line))
 		return queue_take(l);
 	join_line(l, &place);
-	return stay(s, l, &place, deadline_ns);
+	return tl__unwind_return(place.task, stay(s, l, &place, deadline_ns));
 }
 
 int tl_listener_accept(struct tl_listener *listener)

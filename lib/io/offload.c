@@ -69,6 +69,7 @@ static bool call_abandon(struct tl_task *t, int result)
 static const struct tl__wait_ops call_ops = {
 	.verb = "waits for an offloaded call",
 	.abandon = call_abandon,
+	.unwinds = true,
 };
 
 int tl_offload_until(long (*fn)(void *arg), void *arg, long *result,
@@ -175,6 +176,7 @@ static bool lookup_abandon(struct tl_task *t, int result)
 static const struct tl__wait_ops lookup_ops = {
 	.verb = "looks up a name",
 	.abandon = lookup_abandon,
+	.unwinds = true,
 };
 
 static struct lookup *lookup_new(const char *node, const char *service,

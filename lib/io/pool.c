@@ -26,6 +26,7 @@
 #include "io/io.h"
 #include "os/clock.h"
 #include "os/futex.h"
+#include "os/tids.h"
 
 #define THREADS_MAX 64
 /* getaddrinfo() has name service modules run on it. */
@@ -115,6 +116,7 @@ static void *worker_main(void *arg)
 
 	(void)arg;
 	pthread_setname_np(pthread_self(), "tl-pool");
+	tl__tids_enter();
 	tl__list_init(&me.link);
 
 	pthread_mutex_lock(&pool.lock);
@@ -125,6 +127,7 @@ static void *worker_main(void *arg)
 	}
 	pool.threads--;
 	pthread_mutex_unlock(&pool.lock);
+	tl__tids_leave();
 	return NULL;
 }
 

@@ -10,7 +10,9 @@
 #include "os/pause.h"
 
 /* A critical section takes some 10 ns: this often is enough if its holder runs. */
-#define SPINS 100
+#ifndef TL__LOCK_SPINS
+#define TL__LOCK_SPINS 100
+#endif
 
 tl__cold void tl__lock_slow(struct tl__lock *lock)
 {
@@ -18,7 +20,7 @@ tl__cold void tl__lock_slow(struct tl__lock *lock)
 	uint32_t free;
 	int i;
 
-	for (i = 0; i < SPINS; i++) {
+	for (i = 0; i < TL__LOCK_SPINS; i++) {
 		tl__pause();
 		free = 0;
 		/* relaxed: only a look; then as in tl__lock() */

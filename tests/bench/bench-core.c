@@ -329,6 +329,44 @@ static double run_sieve(void)
 	return start / 1e6;
 }
 
+#define TICKS 200000000
+
+/* What a tick can't do without: a load that is really made, and a branch. */
+static double floor_tick(void)
+{
+	static volatile unsigned int word;
+	double start = bench_now_ns();
+	long i;
+
+	for (i = 0; i < TICKS; i++)
+		if (word)
+			abort();
+	return (bench_now_ns() - start) / TICKS;
+}
+
+static double run_tick(void)
+{
+	double start;
+	long i;
+
+	tl_current();	/* as in a tasklet: there is a scheduler */
+	start = bench_now_ns();
+	for (i = 0; i < TICKS; i++)
+		if (tl_tick())
+			abort();
+	return (bench_now_ns() - start) / TICKS;
+}
+
+static double run_atomic(void)
+{
+	double start = bench_now_ns();
+	long i;
+
+	for (i = 0; i < 10 * LOOPS; i++)
+		tl_atomic(tl_atomic(true));
+	return (bench_now_ns() - start) / (10 * LOOPS);
+}
+
 #define FLOOR "a bare assembly switch"
 
 const struct bench bench_core[] = {
@@ -348,5 +386,9 @@ const struct bench bench_core[] = {
 	  bench_floor_switch, run_skynet, 0, 450, 0 },
 	{ "sieve", "ms", FLOOR, "2,000 primes through a chain of filters",
 	  bench_floor_switch, run_sieve, 0, 200, 0 },
+	{ "tick", "ns", "a load and a branch", "one tl_tick() with nothing to do",
+	  floor_tick, run_tick, 0, 0, 0 },
+	{ "atomic", "ns", FLOOR, "atomic on and off again",
+	  bench_floor_switch, run_atomic, 0, 0, 0 },
 	{ 0 },
 };

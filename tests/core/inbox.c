@@ -93,12 +93,14 @@ static void *fn_consumer(UNUSED void *arg)
 	sched->inbox.awaited = 1;
 	sched->reactor = malloc(16);
 	sched->reactor_ops = &slow_ops;
+	sched->io_pending = 1;	/* so that it sleeps there */
 	if (pthread_create(&producer, NULL, fn_producer, &message))
 		tap_bail("pthread_create");
 	while (!atomic_load(&delivered)) {
 		tl__inbox_sleep(sched, TL_FOREVER);
 		tl__inbox_drain(sched);
 	}
+	sched->io_pending = 0;
 	if (tl_sched_end())
 		tap_bail("tl_sched_end");
 	pthread_join(producer, NULL);

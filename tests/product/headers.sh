@@ -33,8 +33,9 @@ check "no macro without the prefix" only_our_macros
 
 declared() {
 	cat "$top"/include/tasklet/*.h | tr '\n' ' ' |
-		grep -oE 'TL_API [^;]*;' | grep -oE '\btl_[a-z0-9_]+ ?\(' |
-		tr -d ' (' | sort -u
+		grep -oE 'TL_API [^;]*;' |
+		grep -oE '\btl_[a-z0-9_]+ ?\(|\btl__[a-z0-9_]+\s*(;|__attr)' |
+		sed -E 's/\s*([(;]|__attr).*//' | sort -u
 }
 mapped() {
 	sed -n 's/^[[:space:]]*\(tl_[a-z0-9_]*\);.*/\1/p' "$top/lib/libtasklet.map" |

@@ -66,8 +66,9 @@ for page in $pages; do
 done
 
 mapped() {
+	# what begins with tl__ is for the headers' own use
 	sed -n 's/^[[:space:]]*\(tl_[a-z0-9_]*\);.*/\1/p' "$top/lib/libtasklet.map" |
-		sort -u
+		grep -v '^tl__' | sort -u
 }
 section() {	# section TITLE PAGE...: the lines of that section
 	local title=$1

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * How a channel of one thread becomes one that all use.
+ *
+ * Whoever comes from another thread takes the lock of core/threads.c, which
+ * keeps the owner's scheduler alive, stops the owner's work on local channels,
+ * and marks the channel. If a select waits on it, the select's other channels
+ * are marked along with it, and so on: a select's waiters are claimed in one way
+ * or in the other. A thread that ends leaves its channels shared.
+ */
+#include "chan/channel.h"
+#include "core/threads.h"
+#include "os/membarrier.h"
+
+/* Marks @c, and puts it where its waiters will be looked at. */
+static void mark(struct tl_chan *c, struct tl_chan **todo)
+{
+	/* relaxed: written with the lock that we have */
+	if (atomic_load_explicit(&c->owner, memory_order_relaxed) == TL__SHARED)
+		return;
+	/* release: pairs with tl__chan_enter_slow(): what was done locally */
+	atomic_store_explicit(&c->owner, TL__SHARED, memory_order_release);
+	tl__list_del(&c->in_locals);
+	c->to_share = *todo;
+	*todo = c;
+}
+
+static void mark_select(struct tl__select *select, struct tl_chan **todo)
+{
+	int i;
+
+	select->shared = true;
+	for (i = 0; i < select->count; i++)
+		if (select->cases[i].chan)
+			mark(select->cases[i].chan, todo);
+}
+
+static void mark_waiters(struct tl_chan *c, const struct tl__waiter *queue,
+			 struct tl_chan **todo)
+{
+	const struct tl__waiter *w;
+
+	for (w = queue->next; w != queue; w = w->next) {
+		tl__chan_hold(c);	/* as if it had come to a shared one */
+		if (w->select && !w->select->shared)
+			mark_select(w->select, todo);
+	}
+}
+
+/* With the lock, and the owner stopped. */
+static void share(struct tl_chan *c)
+{
+	struct tl_chan *todo = NULL;
+
+	mark(c, &todo);
+	while ((c = todo)) {
+		todo = c->to_share;
+		mark_waiters(c, &c->receivers, &todo);
+		mark_waiters(c, &c->senders, &todo);
+	}
+}
+
+void tl__chan_share(struct tl_chan *c)
+{
+	struct tl_sched *owner;
+
+	tl__threads_lock();
+	/* relaxed: written with the lock that we have */
+	owner = atomic_load_explicit(&c->owner, memory_order_relaxed);
+	if (owner != TL__SHARED) {
+		tl__local_stop(owner);
+		share(c);
+		owner->locals_shared++;
+		tl__local_resume(owner);
+	}
+	tl__threads_unlock();
+}
+
+/* A scheduler ends; it is the calling thread's, which has the lock. */
+static void share_all(struct tl_sched *s)
+{
+	struct tl__list *link;
+
+	while ((link = tl__list_first(&s->locals)))
+		share(tl__container_of(link, struct tl_chan, in_locals));
+}
+
+/*
+ * Whether a new channel had better be shared from the beginning: the thread's
+ * earlier ones mostly became so, one membarrier each; or there is none to be had.
+ */
+static bool begins_shared(const struct tl_sched *s)
+{
+	/*
+	 * relaxed is what a plain load is: others write locals_shared while we
+	 * are stopped, and a wrong guess does no harm
+	 */
+	unsigned int shared = __atomic_load_n(&s->locals_shared,
+					      __ATOMIC_RELAXED);
+
+	return (shared >= 16 && shared > s->locals_made / 4) ||
+	       !tl__membarrier_works();
+}
+
+void tl__chan_make_local(struct tl_sched *s, struct tl_chan *c)
+{
+	/* relaxed, both: nobody else knows the channel */
+	if (begins_shared(s)) {
+		atomic_store_explicit(&c->owner, TL__SHARED,
+				      memory_order_relaxed);
+		return;
+	}
+	atomic_store_explicit(&c->owner, s, memory_order_relaxed);
+	s->share_locals = share_all;
+	s->locals_made++;
+	while (!tl__local_enter(s))
+		tl__local_wait();
+	tl__list_add_tail(&s->locals, &c->in_locals);
+	tl__local_leave(s);
+}
+
+tl__cold bool tl__chan_enter_slow(struct tl_sched *s, struct tl_chan *c)
+{
+	struct tl_sched *owner;
+
+	/* acquire: pairs with mark(): what was done while it was local */
+	while ((owner = atomic_load_explicit(&c->owner,
+					     memory_order_acquire)) !=
+	       TL__SHARED) {
+		if (owner != s) {
+			tl__chan_share(c);
+			continue;
+		}
+		if (tl__local_enter(s)) {
+			if (tl__chan_is_local(s, c))
+				return true;
+			tl__local_leave(s);
+		} else {
+			tl__local_wait();
+		}
+	}
+	tl__lock(&c->lock);
+	return false;
+}

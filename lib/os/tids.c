@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * Known and unknown threads; see tids.h.
+ *
+ * The kernel says how many threads there are: /proc/self/task has that many
+ * links, and two. Only if they are more than we know are their names looked at,
+ * for io_uring's workers count as threads of the process.
+ */
+#include "os/tids.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#if __has_include(<sys/single_threaded.h>)
+#include <sys/single_threaded.h>
+#define SINGLE_THREADED __libc_single_threaded
+#else
+#define SINGLE_THREADED 0
+#endif
+
+#include "base/compiler.h"
+
+static _Atomic int known;
+/* Threads of an emulator or a checker, there before the program's first. */
+static int foreign;
+
+void tl__tids_enter(void)
+{
+	/* relaxed: those who count have other means to know whom they count */
+	atomic_fetch_add_explicit(&known, 1, memory_order_relaxed);
+}
+
+void tl__tids_leave(void)
+{
+	atomic_fetch_sub_explicit(&known, 1, memory_order_relaxed);
+}
+
+void tl__tids_after_fork(bool self)
+{
+	atomic_store_explicit(&known, self, memory_order_relaxed);
+}
+
+/* -1: can't be told. */
+static int count_threads(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/task", &st) || st.st_nlink < 3 ?
+		-1 : (int)st.st_nlink - 2;
+}
+
+static bool is_kernel_worker(int dir, const char *tid)
+{
+	char path[64], name[16] = "";
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "%.20s/comm", tid);
+	fd = openat(dir, path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	n = read(fd, name, sizeof(name) - 1);
+	close(fd);
+	return n > 4 && !memcmp(name, "iou-", 4);
+}
+
+/* io_uring's threads, which run nothing of the program. */
+static int count_kernel_workers(void)
+{
+	DIR *dir = opendir("/proc/self/task");
+	struct dirent *entry;
+	int count = 0;
+
+	if (!dir)
+		return 0;
+	while ((entry = readdir(dir)))
+		if (entry->d_name[0] != '.')
+			count += is_kernel_worker(dirfd(dir), entry->d_name);
+	closedir(dir);
+	return count;
+}
+
+__attribute__((constructor)) static void count_foreign(void)
+{
+	int saved = errno;
+	int threads = count_threads();
+
+#if !defined(__SANITIZE_THREAD__)
+	if (!SINGLE_THREADED)
+		threads = 1;	/* loaded late: whose they are can't be told */
+#endif
+	foreign = threads > 1 ? threads - 1 : 0;
+	errno = saved;
+}
+
+bool tl__tids_unknown(void)
+{
+	int saved = errno;
+	int threads, more;
+
+	if (SINGLE_THREADED)
+		return false;
+	threads = count_threads();
+	/* relaxed: see tl__tids_enter() */
+	more = threads - foreign -
+	       atomic_load_explicit(&known, memory_order_relaxed);
+	if (threads > 0 && more > 0)
+		more -= count_kernel_workers();
+	errno = saved;
+	return threads < 0 || more > 0;
+}
