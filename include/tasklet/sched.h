@@ -164,10 +164,25 @@ TL_API int tl_set_error_handler(tl_error_fn *fn, void *arg, tl_error_fn **old,
 TL_API int tl_switch_trap(int delta);
 
 /*
+ * tl_external - declare what the library can't see, but may wake this thread
+ *
+ * While the count, to which @delta is added, is not 0, the thread takes a
+ * tasklet that can't go on for one that waits rather than for a deadlock, and
+ * tl_run() does not return for want of runnable ones: for a signal handler, or a
+ * device, or another thread of which the program knows that it will call. Threads
+ * that call the library, and those that never did, need not be declared: see
+ * tl_chan_recv() about -EDEADLK. Returns the old count or -ENOMEM; -ERANGE if it
+ * would leave 0..2^30.
+ */
+TL_API int tl_external(int delta);
+
+/*
  * tl_sched_end - kill this thread's tasklets and free its scheduler
  *
  * Called on the main tasklet. Kills every other one, in rounds, waits for
  * their IO, and gives all memory back; a thread that ends does the same.
+ *
+ * Who can't be killed is named on stderr.
  *
  * Returns 0; the number of tasklets that swallowed every kill, or that the kernel
  * or a called function still held after ten seconds (they and the scheduler

@@ -13,6 +13,8 @@
 #include <tasklet/error.h>
 #include <tasklet/event.h>
 #include <tasklet/features.h>
+#include <tasklet/future.h>
+#include <tasklet/group.h>
 #include <tasklet/hist.h>
 #include <tasklet/io.h>
 #include <tasklet/mutex.h>

@@ -175,6 +175,12 @@ static int claim(int sig)
 	return sigaction(sig, &ours, NULL) ? -EINVAL : 0;
 }
 
+/* Emulators of other processors have not all of them, and don't say so before. */
+static bool can_be_sent(int sig)
+{
+	return !syscall(SYS_tgkill, getpid(), (int)syscall(SYS_gettid), sig);
+}
+
 int tl__ask_signal(void)
 {
 	struct sigaction now;
@@ -182,9 +188,8 @@ int tl__ask_signal(void)
 
 	if (!signal_chosen) {
 		signal_chosen = true;
-		/* The emulators of other processors have not all of them. */
 		for (sig = SIGRTMAX - 1; sig > SIGRTMIN; sig--)
-			if (!claim(sig)) {
+			if (!claim(sig) && can_be_sent(sig)) {
 				claimed_signal = sig;
 				break;
 			}

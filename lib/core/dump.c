@@ -61,7 +61,8 @@ static void put_states(struct tl__out *out, uint64_t running,
 
 /* --- one tasklet ----------------------------------------------------------- */
 
-static const char *state_name(const struct tl_task *t)
+/* Not t->sched: that is gone already when a scheduler ends. */
+static const char *state_name(const struct walk *walk, const struct tl_task *t)
 {
 	static const char *const names[] = {
 		[TL__UNBOUND] = "unbound",   [TL__BOUND] = "bound",
@@ -69,7 +70,7 @@ static const char *state_name(const struct tl_task *t)
 		[TL__BLOCKED] = "blocked",   [TL__DEAD] = "dead",
 	};
 
-	return t == t->sched->head ? "running" : names[tl__state(t)];
+	return t == walk->sched->head ? "running" : names[tl__state(t)];
 }
 
 static void put_wait(const struct walk *walk, const struct tl_task *t)
@@ -107,7 +108,7 @@ static void put_line(const struct walk *walk, const struct tl_task *t)
 	tl__report_label(walk->report, t->id,
 			 t->name || !main ? t->name : "main");
 	tl__out_str(out, " ");
-	tl__out_str(out, state_name(t));
+	tl__out_str(out, state_name(walk, t));
 	if (tl__state(t) == TL__BLOCKED)
 		put_wait(walk, t);
 	if (t->flags & TL__IN_RUN)

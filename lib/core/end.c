@@ -110,8 +110,17 @@ void tl__stack_release(struct tl_sched *s, struct tl_task *t)
 		s->round_left = 0;	/* tl__poll() trims, on another stack */
 }
 
+void tl__keeper_ended(struct tl_task *t, int result, bool killed)
+{
+	tl__extra(t)->keeper.ops->ended(t, result, killed);
+	t->flags &= ~TL__KEPT;
+	tl__refs_drop(t);
+}
+
 void tl__task_buried(struct tl_sched *s, struct tl_task *t)
 {
+	if (unlikely(t->flags & TL__KEPT))
+		tl__keeper_ended(t, -ECANCELED, true);
 	s->alive--;
 	tl__state_set(t, TL__DEAD);
 	t->flags &= TL__LASTING_FLAGS;
@@ -158,15 +167,20 @@ static struct tl_error *report_uncaught(struct tl_sched *s, struct tl_task *me,
 tl__cold static void end_slowly(struct tl_sched *s, struct tl_task *me,
 				int result)
 {
+	bool killed = result == -ECANCELED && (me->flags & TL__KILLED);
+	const struct tl__keeper *keeper =
+		me->flags & TL__KEPT ? &tl__extra(me)->keeper : NULL;
 	struct tl_error *error = NULL;
 
 	me->flags |= TL__IN_END | TL__SHIELDED;
 	run_defers(me);
-	if (result < 0 && !(result == -ECANCELED && (me->flags & TL__KILLED)))
+	if (result < 0 && !killed)
 		error = error_of(me, -result);
 	tl__caught_drop(me);
 	if (error)
 		error = report_uncaught(s, me, error);
+	if (error && keeper && keeper->ops->take)
+		error = keeper->ops->take(me, error);
 	/* Handlers and destructors may have left more of both. */
 	while (me->defers || me->caught || me->thrown) {
 		run_defers(me);
@@ -176,6 +190,8 @@ tl__cold static void end_slowly(struct tl_sched *s, struct tl_task *me,
 		tl_fpenv_private(false);
 	if (me->flags & TL__UNWIND)
 		tl__unwind_end(me);
+	if (keeper)
+		tl__keeper_ended(me, result, killed);
 	if (error)
 		tl__run_deliver(s, error);
 }

@@ -12,28 +12,40 @@
 
 #include <unwind.h>
 
+#include "base/list.h"
 #include "core/task.h"
 
 #define TL__EXTRA_FLAGS (TL__UNWIND | TL__KEPT)
 
-/* Who looks after a tasklet's end: a group, or a future. */
-struct tl__keeper {
+/* What a keeper wants to know; any may be NULL but `ended`. */
+struct tl__keeper_ops {
 	/*
-	 * @task is about to end; nothing that is its own is left but @error,
-	 * which nobody caught; NULL if there is none. On its own stack, if it
-	 * has ever run. @result is what its function returned; @killed: it was
-	 * killed and did not come to another end.
-	 *
-	 * Returns the error, if it is not taken. Must not switch.
+	 * @task ends with @error, which nobody caught. Returns it if it is not
+	 * taken. May run foreign code.
 	 */
-	struct tl_error *(*ended)(struct tl_task *task, int result, bool killed,
-				  struct tl_error *error);
-	void (*swallowed)(struct tl_task *task);  /* its kill; may be NULL */
+	struct tl_error *(*take)(struct tl_task *task, struct tl_error *error);
+	/*
+	 * @task has ended, its last switch aside, with what its function
+	 * returned or with an error; or, @killed, because of a kill. On its own
+	 * stack if it ever ran. Must not run foreign code.
+	 */
+	void (*ended)(struct tl_task *task, int result, bool killed);
+	/* @task, the current one, has taken its kill with tl_catch(). */
+	void (*swallowed)(struct tl_task *task);
+};
+
+/*
+ * Who looks after a tasklet's end: a group, or a future. It has a handle of the
+ * tasklet until `ended` has returned.
+ */
+struct tl__keeper {
+	const struct tl__keeper_ops *ops;
 	void *object;
+	/* The object's own. */
 	struct tl_task *task;
-	struct tl__list link;	/* the object's */
-	unsigned int round;	/* the object's */
-	bool has_swallowed;	/* the object's */
+	struct tl__list link;
+	unsigned int round;
+	bool has_swallowed;
 };
 
 struct tl__extra {
@@ -43,6 +55,17 @@ struct tl__extra {
 	struct tl__cxx cxx;
 	struct tl__keeper keeper;
 };
+
+/* The same for one that is alive no more, and that its keeper lets go of. */
+void tl__keeper_ended(struct tl_task *task, int result, bool killed);
+
+/*
+ * As tl_spawn_attr(), in two steps: a tasklet whose keeper the caller fills in,
+ * and its start. What was not started, ends with tl__stack_release().
+ */
+int tl__task_make_kept(struct tl_sched *s, struct tl_task **out,
+		       const struct tl_task_attr *attr, tl_task_fn *fn);
+void tl__task_start(struct tl_sched *s, struct tl_task *t, void *arg);
 
 #define TL__EXTRA_SIZE ((sizeof(struct tl__extra) + 15) & ~(size_t)15)
 

@@ -231,7 +231,6 @@ void tl__inbox_settle(struct tl_sched *s)
 	static const struct timespec pause = { .tv_nsec = 50000 };
 	struct tl__inbox *inbox = &s->inbox;
 
-	tl__inbox_drain(s);	/* nothing that was asked is left over: ask.c */
 	while (inbox->awaited)
 		if (!tl__inbox_drain(s))
 			tl__inbox_sleep(s, TL_FOREVER);

@@ -12,6 +12,7 @@
 #include <errno.h>
 
 #include "core/end.h"
+#include "core/extra.h"
 #include "core/park.h"
 #include "core/remote.h"
 #include "core/run.h"
@@ -78,6 +79,14 @@ void tl__caught_drop(struct tl_task *me)
 	free_stale(me);
 }
 
+static void tell_keeper(struct tl_task *me)
+{
+	const struct tl__keeper_ops *ops = tl__extra(me)->keeper.ops;
+
+	if (ops->swallowed)
+		ops->swallowed(me);
+}
+
 struct tl_error *tl_catch(void)
 {
 	struct tl_sched *s = tl__sched_self;
@@ -91,6 +100,8 @@ struct tl_error *tl_catch(void)
 		me->flags &= ~TL__RAISED;
 		error = me->thrown;
 		me->thrown = NULL;
+		if (error == &tl__error_killed && (me->flags & TL__KEPT))
+			tell_keeper(me);
 		return error;
 	}
 	if (me->flags & TL__STALE)

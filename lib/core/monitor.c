@@ -107,10 +107,10 @@ static void init(void)
 			     "they don't have: no memory for a fork handler");
 }
 
-/* The first alarm whose time has come; else NULL, and when the next one's is. */
+/* The alarm that comes first if its time has come; else NULL, and when that is. */
 static struct tl__alarm *due(uint64_t *next_ns)
 {
-	uint64_t now = tl__now();
+	struct tl__alarm *first = NULL;
 	struct tl__list *link;
 
 	*next_ns = TL_FOREVER;
@@ -118,12 +118,12 @@ static struct tl__alarm *due(uint64_t *next_ns)
 		struct tl__alarm *alarm =
 			tl__container_of(link, struct tl__alarm, link);
 
-		if (alarm->deadline_ns <= now)
-			return alarm;
-		if (alarm->deadline_ns < *next_ns)
+		if (alarm->deadline_ns < *next_ns) {
 			*next_ns = alarm->deadline_ns;
+			first = alarm;
+		}
 	}
-	return NULL;
+	return first && *next_ns <= tl__now() ? first : NULL;
 }
 
 static void link_alarm(struct tl__alarm *alarm, uint64_t deadline_ns)

@@ -187,6 +187,7 @@ void tl__poll(struct tl_sched *s)
 	tl__ask_progress(&s->ask, 2);
 	if (unlikely(s->stacks.free_bytes > TL__STACK_CACHE_MAX))
 		tl__stack_trim(s, TL__STACK_CACHE_MAX / 2);
+	s->polled_idle = !s->head;
 	tl__inbox_drain(s);
 	if (s->reactor_ops)
 		s->reactor_ops->poll(s->reactor, !s->head);

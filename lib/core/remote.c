@@ -18,6 +18,7 @@
 #include "base/list.h"
 #include "core/end.h"
 #include "core/run.h"
+#include "core/tick.h"
 
 bool tl__wake_awaited(struct tl_task *t)
 {
@@ -42,24 +43,21 @@ void tl__wake_delivered(struct tl_sched *s, struct tl__message *message)
 
 /* --- mail ------------------------------------------------------------------- */
 
-/*
- * Next to run, whoever runs now (Stackless: behind the current one; the first
- * if the thread is idle).
- */
+/* Next to run: the first if the thread is idle, else behind the current one. */
 static void run_next(struct tl_sched *s, struct tl_task *t)
 {
 	if (t == s->head)
-		return;
+		return;		/* it is, or it will be in a moment */
 	if (tl__state(t) == TL__RUNNABLE)
 		tl__ring_remove(s, t);
 	else if (tl__state(t) == TL__PAUSED)
 		s->paused--;
 	else
 		return;
-	if (s->head)
-		tl__ring_insert_after(s, s->head, t);
+	if (s->polled_idle)
+		tl__ring_push_front(s, t);
 	else
-		tl__ring_append(s, t);
+		tl__ring_insert_after(s, s->head, t);
 }
 
 /*
@@ -139,6 +137,8 @@ int tl__mail(struct tl_task *t, uint8_t mail, struct tl_error *error)
 		t->mail_message.deliver = mail_delivered;
 		tl__inbox_push(t->sched, &t->mail_message);
 	}
+	if (mail & (TL__MAIL_KILL | TL__MAIL_THROW))
+		tl__tick_request(t->sched);	/* it may be computing */
 	tl__unlock(&t->mail_lock);
 	tl_error_free(dropped);	/* its destructor may do anything */
 	return 0;

@@ -274,6 +274,32 @@ static void free_late(struct tl_error *error)
 	}
 }
 
+#define NAMED 4
+
+/* Who is still alive after all rounds. */
+static bool name_survivor(struct tl_task *t, void *arg)
+{
+	unsigned int *named = arg;
+
+	if (!tl_task_is_alive(t) || t == t->sched->main)
+		return true;
+	if ((*named)++ < NAMED)
+		tl__log("%s %s", tl__task_label(t),
+			(t->flags & (TL__KILLED | TL__RAISED)) == TL__KILLED ?
+				"has swallowed its kill" :
+				"was killed and can't end yet");
+	return *named <= NAMED;
+}
+
+static void report_survivors(struct tl_sched *s, unsigned int left)
+{
+	unsigned int named = 0;
+
+	tl__stack_each(s, name_survivor, &named);
+	if (left > NAMED)
+		tl__log("... and %u more", left - NAMED);
+}
+
 int tl_sched_end(void)
 {
 	struct tl_sched *s = tl__sched_self;
@@ -290,8 +316,10 @@ int tl_sched_end(void)
 	clear_traps(s);
 	tl_error_free(tl_catch());
 	left = kill_all(s);
-	if (left)
+	if (left) {
+		report_survivors(s, left);
 		return (int)left;
+	}
 
 	/* While all is still in place: destructors of users run here. */
 	tl__caught_drop(s->main);

@@ -196,6 +196,30 @@ int tl_spawn_attr(struct tl_task **out, const struct tl_task_attr *attr,
 	return 0;
 }
 
+int tl__task_make_kept(struct tl_sched *s, struct tl_task **out,
+		       const struct tl_task_attr *attr, tl_task_fn *fn)
+{
+	struct tl_task *t;
+	int r = task_make(s, &t, attr);
+
+	if (r)
+		return r;
+	t->fn = fn;
+	t->flags |= TL__KEPT;
+	tl__refs_set(t, 1);
+	tl__annotate_start(&t->annotation);
+	memset(tl__extra(t), 0, sizeof(struct tl__extra));
+	tl__extra(t)->keeper.task = t;
+	*out = t;
+	return 0;
+}
+
+void tl__task_start(struct tl_sched *s, struct tl_task *t, void *arg)
+{
+	prepare(s, t, arg);
+	tl__ring_append(s, t);
+}
+
 int tl_spawn_run(struct tl_task **out, tl_task_fn *fn, void *arg)
 {
 	struct tl_sched *s = tl__sched();
@@ -302,6 +326,8 @@ static int bind_check(const struct tl_task *t)
 static void unprepare(struct tl_task *t)
 {
 	if (tl__state(t) == TL__PAUSED) {
+		if (t->flags & TL__KEPT)
+			tl__keeper_ended(t, -ECANCELED, true);
 		t->sched->paused--;
 		t->sched->alive--;
 	}

@@ -31,6 +31,7 @@ static void poll_inbox(struct tl_sched *s)
 		return;
 	/* acquire: pairs with tl__tick_request(): the message is linked */
 	__atomic_fetch_and(&tl__tick_word, ~TL__TICK_POLL, __ATOMIC_ACQUIRE);
+	s->polled_idle = false;	/* somebody runs: what is to run next comes behind */
 	tl__inbox_drain(s);
 	errno = saved;
 }
@@ -50,7 +51,10 @@ int tl__tick_slow(void)
 		poll_inbox(s);
 	if (s->watch.run)
 		r = tl__watch_tick(s, me);
-	return tl__unwind_return(me, r ? r : thrown_at(me));
+	if (!r)
+		r = thrown_at(me);
+	/* A callback's frames are not the tasklet's to unwind. */
+	return s->slow & TL__SLOW_IN_CALLBACK ? r : tl__unwind_return(me, r);
 }
 
 /* For those who have no use for the header's. */

@@ -110,6 +110,22 @@ int tl_switch_trap(int delta)
 	return old;
 }
 
+int tl_external(int delta)
+{
+	struct tl_sched *s = tl__sched();
+	long level;
+	int old;
+
+	if (!s)
+		return tl__sched_error();
+	old = (int)s->externals;
+	level = (long)old + delta;
+	if (level < 0 || level > 1 << 30)
+		return -ERANGE;
+	s->externals = (unsigned int)level;
+	return old;
+}
+
 bool tl_fpenv_private(bool on)
 {
 	struct tl_sched *s = tl__sched();

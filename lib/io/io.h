@@ -183,6 +183,13 @@ int tl__pool_submit(struct tl_sched *s, struct tl__job *job);
 bool tl__pool_cancel(struct tl__job *job);
 
 /*
+ * The same for a job that is nobody's: the pool is done with it when run() is
+ * called, which may free it. Not counted; may be taken back by any thread.
+ */
+int tl__pool_submit_alone(struct tl__job *job);
+bool tl__pool_take_back(struct tl__job *job);
+
+/*
  * Leaves a job that runs to the pool, which will call discard(); it is off
  * s->io_pending. Returns false if it has just ended: done() will be called.
  */

@@ -96,6 +96,10 @@ static void run(struct tl__job *job)
 {
 	int state = RUNNING;
 
+	if (!job->sched) {
+		job->run(job);	/* the job is gone */
+		return;
+	}
 	job->run(job);
 	/*
 	 * acquire: pairs with tl__pool_let_go(), whose caller has written to
@@ -235,18 +239,16 @@ static void deliver(struct tl_sched *s, struct tl__message *message)
 	job->done(job);
 }
 
-int tl__pool_submit(struct tl_sched *s, struct tl__job *job)
+/* False: nobody will ever come for it. */
+static bool enqueue(struct tl__job *job)
 {
 	struct worker *worker;
 	bool taken;
 
 	tl__io_watch_forks();
-	job->sched = s;
-	job->message.deliver = deliver;
 	job->generation = pool.generation;
 	/* relaxed: published by the lock */
 	atomic_store_explicit(&job->state, QUEUED, memory_order_relaxed);
-	count(job);
 	pthread_mutex_lock(&pool.lock);
 	tl__list_add_tail(&pool.queue, &job->link);
 	taken = call_worker(&worker);
@@ -254,17 +256,32 @@ int tl__pool_submit(struct tl_sched *s, struct tl__job *job)
 		tl__list_del_init(&job->link);
 	pthread_mutex_unlock(&pool.lock);
 	wake_worker(worker);
-	if (!taken)
-		count_off(job);
-	return taken ? 0 : -EAGAIN;
+	return taken;
 }
 
-bool tl__pool_cancel(struct tl__job *job)
+int tl__pool_submit(struct tl_sched *s, struct tl__job *job)
+{
+	job->sched = s;
+	job->message.deliver = deliver;
+	count(job);
+	if (enqueue(job))
+		return 0;
+	count_off(job);
+	return -EAGAIN;
+}
+
+int tl__pool_submit_alone(struct tl__job *job)
+{
+	job->sched = NULL;
+	return enqueue(job) ? 0 : -EAGAIN;
+}
+
+bool tl__pool_take_back(struct tl__job *job)
 {
 	bool queued;
 
 	if (job->generation != pool.generation)
-		return true;	/* the fork has counted it off */
+		return true;	/* the parent's threads have it */
 	pthread_mutex_lock(&pool.lock);
 	/* relaxed: who takes it off the queue holds the lock */
 	queued = atomic_load_explicit(&job->state, memory_order_relaxed) ==
@@ -272,7 +289,15 @@ bool tl__pool_cancel(struct tl__job *job)
 	if (queued)
 		tl__list_del_init(&job->link);
 	pthread_mutex_unlock(&pool.lock);
-	if (queued)
+	return queued;
+}
+
+bool tl__pool_cancel(struct tl__job *job)
+{
+	bool forked = job->generation != pool.generation;
+	bool queued = tl__pool_take_back(job);
+
+	if (queued && !forked)	/* the fork has counted it off */
 		count_off(job);
 	return queued;
 }

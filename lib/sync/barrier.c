@@ -168,7 +168,7 @@ static int arrive(struct tl_sched *s, struct tl_task *me, struct tl_barrier *b,
 				      &me->waiter, false);
 			b->tl__count += inside;
 			unlock(b);
-			return tl__wait_park(s, me, &ops, b);
+			return tl__park(s, me, &ops, b);
 		}
 		tl__deadline_disarm(s, me);
 	}
@@ -191,7 +191,7 @@ int tl_barrier_wait_until(struct tl_barrier *barrier, uint64_t deadline_ns)
 	do
 		r = arrive(s, tl__me(s), barrier, deadline_ns);
 	while (r == AGAIN);
-	return r;
+	return tl__wait_end(r);
 }
 
 int tl_barrier_wait(struct tl_barrier *barrier)

@@ -87,24 +87,13 @@ static int wait(struct tl_cond *cond, struct tl_mutex *m, uint64_t deadline_ns)
 	tl__unlock(tl__lock_of(&cond->tl__lock));
 	if (m)
 		tl__word_give(m);
-	r = tl__wait_park(s, me, &ops, cond);
+	r = tl__park(s, me, &ops, cond);
 	again = m ? lock_again(me, m) : 0;
 	return again ? again : r;
 }
 
-int tl_cond_wait_until(struct tl_cond *cond, struct tl_mutex *mutex,
-		       uint64_t deadline_ns)
-{
-	return wait(cond, mutex, deadline_ns);
-}
-
-int tl_cond_wait(struct tl_cond *cond, struct tl_mutex *mutex)
-{
-	return wait(cond, mutex, TL_FOREVER);
-}
-
-int tl_cond_rwait_until(struct tl_cond *cond, struct tl_rlock *rlock,
-			uint64_t deadline_ns)
+static int rwait(struct tl_cond *cond, struct tl_rlock *rlock,
+		 uint64_t deadline_ns)
 {
 	uint32_t depth = tl_rlock_depth(rlock);
 	int r;
@@ -113,6 +102,23 @@ int tl_cond_rwait_until(struct tl_cond *cond, struct tl_rlock *rlock,
 	if (depth && r != -ENOTRECOVERABLE)
 		rlock->tl__depth = depth;
 	return r;
+}
+
+int tl_cond_wait_until(struct tl_cond *cond, struct tl_mutex *mutex,
+		       uint64_t deadline_ns)
+{
+	return tl__wait_end(wait(cond, mutex, deadline_ns));
+}
+
+int tl_cond_wait(struct tl_cond *cond, struct tl_mutex *mutex)
+{
+	return tl_cond_wait_until(cond, mutex, TL_FOREVER);
+}
+
+int tl_cond_rwait_until(struct tl_cond *cond, struct tl_rlock *rlock,
+			uint64_t deadline_ns)
+{
+	return tl__wait_end(rwait(cond, rlock, deadline_ns));
 }
 
 int tl_cond_rwait(struct tl_cond *cond, struct tl_rlock *rlock)
@@ -131,7 +137,7 @@ int tl_cond_wait_for_until(struct tl_cond *cond, struct tl_mutex *mutex,
 	r = tl__thrown();
 	while (!r && !predicate(arg))
 		r = wait(cond, mutex, deadline_ns);
-	return r == -ETIMEDOUT && predicate(arg) ? 0 : r;
+	return tl__wait_end(r == -ETIMEDOUT && predicate(arg) ? 0 : r);
 }
 
 int tl_cond_wait_for(struct tl_cond *cond, struct tl_mutex *mutex,
@@ -150,8 +156,8 @@ int tl_cond_rwait_for_until(struct tl_cond *cond, struct tl_rlock *rlock,
 		return -EPERM;
 	r = tl__thrown();
 	while (!r && !predicate(arg))
-		r = tl_cond_rwait_until(cond, rlock, deadline_ns);
-	return r == -ETIMEDOUT && predicate(arg) ? 0 : r;
+		r = rwait(cond, rlock, deadline_ns);
+	return tl__wait_end(r == -ETIMEDOUT && predicate(arg) ? 0 : r);
 }
 
 int tl_cond_rwait_for(struct tl_cond *cond, struct tl_rlock *rlock,

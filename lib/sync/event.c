@@ -93,7 +93,7 @@ int tl_event_wait_until(struct tl_event *event, uint64_t deadline_ns)
 		tl__deadline_disarm(s, me);
 		return 0;
 	}
-	return tl__wait_park(s, me, &ops, event);
+	return tl__unwind_return(me, tl__park(s, me, &ops, event));
 }
 
 int tl_event_wait(struct tl_event *event)

@@ -154,20 +154,14 @@ static void give_up(struct tl_sem *sem, uint64_t clear)
 	pump(sem);
 }
 
-static tl__cold int acquire_slow(struct tl_sem *sem, uint64_t deadline_ns)
+/* The caller is not to be unwound. */
+static int take_waiting(struct tl_sched *s, struct tl_task *me,
+			struct tl_sem *sem, uint64_t deadline_ns)
 {
-	struct tl_sched *s = tl__sched();
-	struct tl_task *me;
 	uint64_t clear = 0;
 	int losses = -1;	/* before the first wait we are a newcomer */
 	int r;
 
-	if (!s)
-		return tl__sched_error();
-	me = tl__me(s);
-	r = tl__raise_check(me);
-	if (r)
-		return r;
 	while (!take(sem, losses < 0, clear)) {
 		r = tl__wait_begin(s, me, deadline_ns);
 		if (!r) {
@@ -178,7 +172,7 @@ static tl__cold int acquire_slow(struct tl_sem *sem, uint64_t deadline_ns)
 				continue;
 			}
 			clear |= set;
-			r = tl__wait_park(s, me, &ops, sem);
+			r = tl__park(s, me, &ops, sem);
 			losses += !r;
 		}
 		if (r == -ETIMEDOUT && take(sem, false, clear))
@@ -189,6 +183,26 @@ static tl__cold int acquire_slow(struct tl_sem *sem, uint64_t deadline_ns)
 		}
 	}
 	return 0;
+}
+
+static tl__cold int acquire_slow(struct tl_sem *sem, uint64_t deadline_ns)
+{
+	struct tl_sched *s = tl__sched();
+	struct tl_task *me;
+	uint32_t hold;
+	int r;
+
+	if (!s)
+		return tl__sched_error();
+	me = tl__me(s);
+	r = tl__raise_check(me);
+	if (r)
+		return r;
+	hold = ~me->flags & TL__HOLD;
+	me->flags |= hold;
+	r = take_waiting(s, me, sem, deadline_ns);
+	me->flags &= ~hold;
+	return tl__unwind_return(me, r);
 }
 
 int tl_sem_acquire_until(struct tl_sem *sem, uint64_t deadline_ns)

@@ -14,6 +14,9 @@
  *    gone after it.
  *
  * No other lock is taken with an object's lock, and nobody switches with it.
+ *
+ * A call that waits again after it was woken has something to undo in between: it
+ * must not be unwound there (core/unwind.h), which TL__HOLD says.
  */
 #ifndef TL_SYNC_WAIT_H
 #define TL_SYNC_WAIT_H
@@ -21,6 +24,7 @@
 #include "core/kill.h"
 #include "core/park.h"
 #include "core/remote.h"
+#include "core/unwind.h"
 #include "os/lock.h"
 
 /* Lost so often, a waiter that was woken keeps newcomers away (as in nsync). */
@@ -36,9 +40,11 @@ static inline struct tl__lock *tl__lock_of(uint32_t *word)
 
 /*
  * Who calls, for owners: the number of its tasklet; for a main tasklet, which
- * may be a plain thread yet or again, an address that only its thread has.
- * Neither is ever 0, and no tasklet has a number as large as an address.
+ * may be a plain thread yet or again, an address that only its thread has, with
+ * a bit that no number has. Never 0.
  */
+#define TL__MAIN_ID ((uint64_t)1 << 63)
+
 static inline uint64_t tl__self_id(void)
 {
 	const struct tl_sched *s = tl__sched_self;
@@ -49,7 +55,7 @@ static inline uint64_t tl__self_id(void)
 		if (!(me->flags & TL__MAIN))
 			return me->id;
 	}
-	return (uint64_t)(uintptr_t)&tl__sched_self;
+	return (uint64_t)(uintptr_t)&tl__sched_self | TL__MAIN_ID;
 }
 
 /* What was thrown at the caller, who may have no scheduler; or 0. */
@@ -149,17 +155,12 @@ static inline int tl__wait_begin(struct tl_sched *s, struct tl_task *me,
 	return r ? r : tl__deadline_arm(s, me, deadline_ns);
 }
 
-/* Parks @me, whose waiter is queued, until any thread wakes it. */
-static inline int tl__wait_park(struct tl_sched *s, struct tl_task *me,
-				const struct tl__wait_ops *ops, void *object)
+/* The end of a call that blocks; the caller has nothing left to do. */
+static inline int tl__wait_end(int result)
 {
-	int r;
+	const struct tl_sched *s = tl__sched_self;
 
-	s->open_waits++;
-	tl__poll_soon(s);
-	r = tl__park(s, me, ops, object);
-	s->open_waits--;
-	return r;
+	return s ? tl__unwind_return(tl__me(s), result) : result;
 }
 
 /*

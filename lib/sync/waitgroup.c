@@ -134,9 +134,9 @@ int tl_waitgroup_wait_until(struct tl_waitgroup *group, uint64_t deadline_ns)
 			tl__deadline_disarm(s, me);
 			return 0;
 		}
-		r = tl__wait_park(s, me, &ops, group);
+		r = tl__park(s, me, &ops, group);
 	} while (r == AGAIN);
-	return r;
+	return tl__unwind_return(me, r);
 }
 
 int tl_waitgroup_wait(struct tl_waitgroup *group)

@@ -7,14 +7,6 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "os/pause.h"
-
-/*
- * How often a thread that has nothing else to do looks whether the lock is free
- * before it sleeps: somewhat less than a sleep and a wake-up take.
- */
-#define SPINS 100
-
 static uint32_t load(const struct tl_mutex *m)
 {
 	/* relaxed: a guess; whoever relies on it checks it with an exchange */
@@ -209,7 +201,7 @@ static int describe(const struct tl_task *t, char *text, size_t size)
 	if (!owner)
 		return snprintf(text, size, "a lock that readers hold, or "
 				"that is about to be taken");
-	if (owner >> 40)
+	if (owner & TL__MAIN_ID)
 		return snprintf(text, size, "a lock held by a thread's main "
 				"tasklet");
 	return snprintf(text, size, "a lock held by tasklet %llu",
@@ -275,25 +267,6 @@ const struct tl__taking tl__taking_read = {
 	.ops = &read_ops,
 };
 
-/*
- * Only where no other tasklet of this thread could use the time, or could be the
- * one that has the lock.
- */
-static bool spin(const struct tl_sched *s, struct tl_mutex *m,
-		 const struct tl__taking *how)
-{
-	int i;
-
-	if (s->alive > 1)
-		return false;
-	for (i = 0; i < SPINS; i++) {
-		tl__pause();
-		if (!(load(m) & (how->busy | TL__WAITERS)))
-			return tl__word_try(m, how->busy, how->add, 0);
-	}
-	return false;
-}
-
 /* Waits its turn once. Returns 0 when it is time to try (again). */
 static int wait_once(struct tl_sched *s, struct tl_task *me, struct tl_mutex *m,
 		     const struct tl__taking *how, uint64_t deadline_ns,
@@ -314,31 +287,20 @@ static int wait_once(struct tl_sched *s, struct tl_task *me, struct tl_mutex *m,
 		return 0;
 	}
 	*clear = (*clear & ~TL__WOKEN) | set;
-	r = tl__wait_park(s, me, how->ops, m);
+	r = tl__park(s, me, how->ops, m);
 	if (!r)
 		*clear |= TL__WOKEN;
 	return r;
 }
 
-int tl__word_lock(struct tl_mutex *m, const struct tl__taking *how,
-		  uint64_t deadline_ns)
+/* The caller is not to be unwound. */
+static int take(struct tl_sched *s, struct tl_task *me, struct tl_mutex *m,
+		const struct tl__taking *how, uint64_t deadline_ns)
 {
-	struct tl_sched *s = tl__sched();
-	struct tl_task *me;
 	uint32_t clear = 0;	/* bits that we have set, or that mean us */
 	int losses = -1;	/* before the first wait we are a newcomer */
 	int r;
 
-	if (unlikely(!s))
-		return tl__sched_error();
-	me = tl__me(s);
-	r = how->hard ? 0 : tl__raise_check(me);
-	if (r)
-		return r;
-	if (tl__word_owner(m) == tl__self_id())
-		return -EDEADLK;
-	if (spin(s, m, how))
-		goto taken;
 	while (!tl__word_try(m, losses < 0 ? how->busy : how->taken, how->add,
 			     clear)) {
 		r = wait_once(s, me, m, how, deadline_ns, losses, &clear);
@@ -352,10 +314,32 @@ int tl__word_lock(struct tl_mutex *m, const struct tl__taking *how,
 		settle(m, how, clear);
 		return r;
 	}
-taken:
 	if (how != &tl__taking_read)
 		tl__word_set_owner(m, tl__self_id());
 	else if (unlikely(clear & TL__KEEP_OFF))
 		settle(m, how, 0);	/* other readers, whom it kept off */
 	return 0;
+}
+
+int tl__word_lock(struct tl_mutex *m, const struct tl__taking *how,
+		  uint64_t deadline_ns)
+{
+	struct tl_sched *s = tl__sched();
+	struct tl_task *me;
+	uint32_t hold;
+	int r;
+
+	if (unlikely(!s))
+		return tl__sched_error();
+	me = tl__me(s);
+	r = how->hard ? 0 : tl__raise_check(me);
+	if (r)
+		return r;
+	if (tl__word_owner(m) == tl__self_id())
+		return -EDEADLK;
+	hold = ~me->flags & TL__HOLD;
+	me->flags |= hold;
+	r = take(s, me, m, how, deadline_ns);
+	me->flags &= ~hold;
+	return tl__unwind_return(me, r);
 }

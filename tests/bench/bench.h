@@ -29,6 +29,7 @@ struct bench {
 extern const struct bench bench_core[];	/* each list ends with a null name */
 extern const struct bench bench_memory[];
 extern const struct bench bench_net[];
+extern const struct bench bench_sync[];
 
 /* The reason why the last measurement could not be made. Returns -1. */
 double bench_skip(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

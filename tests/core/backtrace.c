@@ -365,6 +365,11 @@ static void test_addr2line(void)
 	file = line ? strrchr(line, '(') : NULL;
 	plus = file ? strrchr(file, '+') : NULL;
 	end = plus ? strchr(plus, ')') : NULL;
+	if (!has_names() && strstr(text, "#0 ?? (0x")) {
+		tap_skip("dladdr() knows no files in this program");
+		tap_skip("so there is nothing for addr2line");
+		return;
+	}
 	if (!tap_ok(end && end[1] == '\n' && !end[2], "9: a line: number, name or ??, file and offset"))
 		tap_diag("%s", text);
 	if (!end || access("/usr/bin/addr2line", X_OK)) {

@@ -235,7 +235,7 @@ static void test_descriptors(void)
 	pthread_join(reader, &total);
 	close(fd[0]);
 	dump();
-	tap_ok(lines_with("(many)") == 100 && (long)total > 10000, "9: gets it all");
+	tap_ok(lines_with("(many)") == 100 && (long)total > 5000, "9: gets it all");
 	tl_sched_end();
 }
 
@@ -382,7 +382,10 @@ static void test_silent(void)
 		tap_bail("no pipe");
 	t = start_and_wait(thread_of, fn_reads);
 	tap_is(dump(), 0, "9: a thread in a system call");
-	dump_ok(!strcmp(line_of("worker"), "running") && has(" (worker) running\n    #0 "), "9: shows it");
+	if (CHECK_TSAN)
+		tap_skip("ThreadSanitizer keeps signals back in this system call");
+	else
+		dump_ok(!strcmp(line_of("worker"), "running") && has(" (worker) running\n    #0 "), "9: shows it");
 	if (write(pipe_fd[1], &byte, 1) != 1 || write(pipe_fd[1], &byte, 1) != 1)
 		tap_bail("no pipe");
 	stop_and_join(t);
@@ -442,6 +445,7 @@ static void test_fork(void)
 	int status = -1;
 	pid_t pid;
 
+	tl_current();
 	dump();
 	pid = fork();
 	if (!pid) {

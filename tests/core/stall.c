@@ -8,6 +8,8 @@
  */
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unwind.h>
@@ -154,7 +156,10 @@ static void test_system_call(void)
 	tl_stall_detect(0, NULL, NULL);
 	release_fd = -1;
 	tap_ok(count() >= 1, "9: one in a system call is reported, which is restarted");
-	tap_str(reports[0].name, "reader", "9: with its name");
+	if (CHECK_TSAN)
+		tap_skip("ThreadSanitizer keeps signals back in this system call");
+	else
+		tap_str(reports[0].name, "reader", "9: with its name");
 	close(fd[0]);
 	close(fd[1]);
 }
@@ -267,21 +272,41 @@ static int fn_dozes(UNUSED void *arg)
 	return 0;
 }
 
-/* A machine that is busy elsewhere may stop a thread for the whole limit just when it is awake: not five times. */
-static void test_dozer(void)
+/* One that is alone, and would let others run if there were any. */
+static int fn_alone(UNUSED void *arg)
 {
-	bool silent = false;
+	uint64_t end = tl_after(600 * MS), turn;
+
+	while (tl_now() < end) {
+		turn = tl_after(MS / 10);
+		while (tl_now() < turn)
+			;
+		tl_schedule();
+	}
+	return 0;
+}
+
+/* A machine that is busy elsewhere may stop a thread for the whole limit just when it is awake: not five times. */
+static bool not_reported(tl_task_fn *fn)
+{
 	int i;
 
-	for (i = 0; i < 5 && !silent; i++) {
+	for (i = 0; i < 5; i++) {
 		nreports = 0;
 		detect(200 * MS);
-		go("dozer", fn_dozes, NULL);
+		go("innocent", fn, NULL);
 		tl_run();
 		tl_stall_detect(0, NULL, NULL);
-		silent = !count();
+		if (!count())
+			return true;
 	}
-	tap_ok(silent, "9: one that sleeps for a bit at a time is not reported");
+	return false;
+}
+
+static void test_innocent(void)
+{
+	tap_ok(not_reported(fn_dozes), "9: one that sleeps for a bit at a time is not reported");
+	tap_ok(not_reported(fn_alone), "9: nor one that yields, though it is alone");
 }
 
 static void test_arguments(void)
@@ -296,41 +321,38 @@ static void test_arguments(void)
 
 static char said_there[65536];
 
-/* Runs @fn in a child whose stderr is a pipe; what comes out of it. Returns the child's status. */
+/* Runs @fn in a child whose stderr is a file; what is there in the end. Returns the child's status. */
 static int in_child(int (*fn)(int fd), const char *environment)
 {
-	size_t len = 0;
-	int fd[2], status = -1;
+	int fd = memfd_create("stderr", 0);
+	int status = -1;
 	ssize_t n;
 	pid_t pid;
 
-	if (pipe(fd))
-		tap_bail("no pipe");
+	if (fd < 0)
+		tap_bail("no memfd");
 	pid = fork();
 	if (!pid) {
 		if (environment)
 			setenv("TL_STALL", environment, 1);
-		close(fd[0]);
-		dup2(fd[1], STDERR_FILENO);
-		_exit(fn(fd[1]));
+		dup2(fd, STDERR_FILENO);
+		_exit(fn(fd));
 	}
-	close(fd[1]);
-	while (len < sizeof(said_there) - 1 && (n = read(fd[0], said_there + len, sizeof(said_there) - 1 - len)) > 0)
-		len += (size_t)n;
-	said_there[len] = '\0';
-	close(fd[0]);
 	waitpid(pid, &status, 0);
+	n = pread(fd, said_there, sizeof(said_there) - 1, 0);
+	said_there[n > 0 ? n : 0] = '\0';
+	close(fd);
 	return status;
 }
 
-/* Computes until stderr has something in it: the pipe is its own. */
+/* Computes until there is something on stderr. */
 static int fn_spin_until_said(void *arg)
 {
 	uint64_t deadline = tl_after(PATIENCE_NS);
-	int pending = 0;
+	struct stat st = { 0 };
 
-	while (!pending && tl_now() < deadline)
-		if (syscall(SYS_ioctl, (int)(long)arg, 0x541bul /* FIONREAD */, &pending))
+	while (!st.st_size && tl_now() < deadline)
+		if (fstat((int)(long)arg, &st))
 			break;
 	return 0;
 }
@@ -377,23 +399,38 @@ static void test_environment(void)
 	said_ok(in_child(child_ends, NULL) == 0 && !*said_there, "9: as it is without it");
 }
 
+/* Whether qemu runs us: it does not survive a fork with threads. */
+static bool emulated(void)
+{
+	char name[32] = "";
+	int fd = open("/proc/self/comm", O_RDONLY);
+
+	if (fd < 0 || read(fd, name, sizeof(name) - 1) < 0)
+		name[0] = '\0';
+	close(fd);
+	return !strncmp(name, "qemu-", 5);
+}
+
 static void test_fork(void)
 {
 	int r = tl_stall_detect(20 * MS, NULL, NULL);
 
 	tap_is(r, 0, "9: on, and then a fork");
-	said_ok(in_child(child_spins, NULL) == 0 && is_report(), "9: the detector is on in the child as well");
+	if (CHECK_TSAN || emulated())
+		tap_skip("%s can't start a thread in a forked child", CHECK_TSAN ? "ThreadSanitizer" : "qemu");
+	else
+		said_ok(in_child(child_spins, NULL) == 0 && is_report(), "9: the detector is on in the child as well");
 	tl_stall_detect(0, NULL, NULL);
 }
 
 int main(void)
 {
-	tap_plan(32);
+	tap_plan(33);
 	test_environment();
 	test_arguments();
 	test_fork();
 	test_others();
-	test_dozer();
+	test_innocent();
 	test_system_call();
 	test_spin();
 	tl_stall_detect(0, NULL, NULL);

@@ -590,6 +590,32 @@ static int fn_spin_for_ever(UNUSED void *arg)
 	return r;
 }
 
+static void *other_thread_kills(UNUSED void *arg)
+{
+	/* acquire: pairs with fn_spin_for_ever() */
+	while (!__atomic_load_n(&spins, __ATOMIC_ACQUIRE))
+		sched_yield();
+	ask_for[0] = tl_task_kill(spinner);
+	tl_task_unref(spinner);
+	return NULL;
+}
+
+static void test_thread_kills(void)
+{
+	pthread_t thread;
+
+	spins = false;
+	spinner = mk("S", fn_spin_for_ever, NULL);
+	if (pthread_create(&thread, NULL, other_thread_kills, NULL))
+		tap_bail("no thread");
+	tap_is(tl_run(), TL_RUN_FINISHED, "1.5: tl_task_kill() of another thread's does that");
+	pthread_join(thread, NULL);
+	tap_str(said(), "-125", "1.5: and its tick says so");
+	tap_is(ask_for[0], 0, "1.5: the killer was told so");
+	tl_tick();
+	all_gone("thread kills");
+}
+
 static void test_threads(void)
 {
 	pthread_t thread;
@@ -625,7 +651,7 @@ static void test_function(void)
 
 int main(void)
 {
-	tap_plan(121);
+	tap_plan(125);
 	if (tl_chan_new(&chan, sizeof(long), 0))
 		tap_bail("no channel");
 	test_interrupt();
@@ -645,6 +671,7 @@ int main(void)
 	test_main_victim();
 	test_arguments();
 	test_threads();
+	test_thread_kills();
 	test_function();
 	tl_chan_unref(chan);
 	tap_is(tl_sched_end(), 0, "sched.h: nothing is left");

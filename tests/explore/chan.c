@@ -16,6 +16,7 @@
 
 static struct tl_chan *chan, *other;
 static size_t capacity;
+static long left;			/* in the first channel, at the end */
 static bool shared;			/* from the beginning */
 static int result[THREADS];		/* of each thread's call */
 static long value[THREADS];
@@ -29,6 +30,7 @@ static void reset(size_t with_capacity, bool begin_shared)
 
 	capacity = with_capacity;
 	shared = begin_shared;
+	left = with_capacity;
 	for (i = 0; i < THREADS; i++) {
 		result[i] = 1;
 		value[i] = 0;
@@ -58,6 +60,7 @@ static void begin(int me)
 static void finish(int me)
 {
 	if (!me) {
+		explore_assert(tl_chan_balance(chan) == left);
 		tl_chan_unref(chan);
 		tl_chan_unref(other);
 		tl_task_unref(victim);
@@ -107,7 +110,6 @@ static void body_local(int me)
 static void check_local(void)
 {
 	explore_assert(!result[0] && !result[1] && !result[2] && value[1] == 1);
-	explore_assert(tl_chan_balance(chan) == 1);
 }
 
 /* --- a deadline and a sender ------------------------------------------------------------------------------------------ */
@@ -153,25 +155,7 @@ static void check_deadlines(void)
 		explore_assert(result[1] == -ETIMEDOUT && result[0] == -ETIMEDOUT && !value[0]);
 }
 
-/* --- a close and a sender --------------------------------------------------------------------------------------------- */
-
-static void body_close(int me)
-{
-	if (me == 0)
-		result[0] = tl_chan_recv(chan, &value[0]);
-	else if (me == 1)
-		try_send(me, chan, 7);
-	else
-		result[2] = tl_chan_close(chan);
-}
-
-static void check_close(void)
-{
-	explore_assert(!result[2]);
-	check_one_of(result[0], value[0], -EPIPE);
-}
-
-/* --- a kill and a sender ---------------------------------------------------------------------------------------------- */
+/* --- a tasklet that receives ------------------------------------------------------------------------------------------ */
 
 static int fn_victim(void *arg)
 {
@@ -180,12 +164,47 @@ static int fn_victim(void *arg)
 	return 0;
 }
 
-static void begin_kill(int me)
+static void spawn_blocked(tl_task_fn *fn)
+{
+	explore_assert(!tl_spawn(&victim, fn, NULL));
+	explore_assert(!tl_schedule() && tl_task_is_blocked(victim));
+}
+
+/* The receiver is there already. */
+static void begin_victim(int me)
 {
 	begin(me);
 	if (!me)
-		explore_assert(!tl_spawn(&victim, fn_victim, NULL));
+		spawn_blocked(fn_victim);
 }
+
+static void wait_for_victim(void)
+{
+	while (tl_task_is_alive(victim)) {
+		sched_yield();
+		tl_schedule();
+	}
+}
+
+/* --- a close and a sender --------------------------------------------------------------------------------------------- */
+
+static void body_close(int me)
+{
+	if (me == 1)
+		try_send(me, chan, 7);
+	else if (me == 2)
+		result[2] = tl_chan_close(chan);
+	else
+		wait_for_victim();
+}
+
+static void check_close(void)
+{
+	explore_assert(!result[2]);
+	check_one_of(victim_result, victim_value, -EPIPE);
+}
+
+/* --- a kill and a sender ---------------------------------------------------------------------------------------------- */
 
 /* From its own thread, which then ends: the wake-up may be under way. */
 static void body_kill(int me)
@@ -194,10 +213,8 @@ static void body_kill(int me)
 		try_send(me, chan, 7);
 		return;
 	}
-	explore_assert(!tl_schedule());
 	result[0] = tl_task_kill(victim);
-	while (tl_task_is_alive(victim))
-		tl_schedule();
+	wait_for_victim();
 }
 
 static void check_kill(void)
@@ -214,8 +231,7 @@ static void body_kill_remote(int me)
 	} else if (me == 2) {
 		result[2] = tl_task_kill(victim);
 	} else {
-		while (tl_task_is_alive(victim))
-			explore_assert(tl_run() >= 0);
+		wait_for_victim();
 		result[0] = 0;
 	}
 }
@@ -223,40 +239,43 @@ static void body_kill_remote(int me)
 static void check_kill_remote(void)
 {
 	explore_assert(!result[2]);
-	/* It may be over before it has begun. */
-	if (victim_result == 1)
-		explore_assert(result[1] == -EAGAIN);
-	else
-		check_one_of(victim_result, victim_value, -ECANCELED);
+	check_one_of(victim_result, victim_value, -ECANCELED);
 }
 
 /* --- select ----------------------------------------------------------------------------------------------------------- */
 
-static void body_select(int me)
+static int fn_select(void *arg)
 {
 	struct tl_select_case cases[] = {
-		TL_CASE_RECV(chan, &value[0]),
-		TL_CASE_RECV(other, &value[0]),
+		TL_CASE_RECV(chan, &victim_value),
+		TL_CASE_RECV(other, &victim_value),
 	};
 
-	if (me) {
+	(void)arg;
+	victim_result = tl_select(cases, 2);
+	explore_assert(victim_result >= 0 && !cases[victim_result].result);
+	return 0;
+}
+
+static void begin_select(int me)
+{
+	begin(me);
+	if (!me)
+		spawn_blocked(fn_select);
+}
+
+static void body_select(int me)
+{
+	if (me)
 		try_send(me, me == 1 ? chan : other, me);
-		return;
-	}
-	result[0] = tl_select_until(cases, 2, tl_now() + 1000);
-	if (result[0] >= 0)
-		explore_assert(!cases[result[0]].result);
+	else
+		wait_for_victim();
 }
 
 static void check_select(void)
 {
-	int sent = !result[1] + !result[2];
-
-	if (result[0] < 0) {
-		explore_assert(result[0] == -ETIMEDOUT && !sent);
-	} else {
-		explore_assert(sent == 1 && value[0] == result[0] + 1 && !result[value[0]]);
-	}
+	explore_assert(!result[1] + !result[2] == 1);
+	explore_assert(victim_value == victim_result + 1 && !result[victim_value]);
 }
 
 /* --- nobody will ever come -------------------------------------------------------------------------------------------- */
@@ -281,10 +300,10 @@ const struct explore_scenario explore_chan[] = {
 	{ SCENARIO(deadline, shared, 2), .begin = begin, .what = "received or timed out, as the sender was told" },
 	{ SCENARIO(deadline, local, 2, "_local"), .begin = begin, .what = "the same, while it becomes shared" },
 	{ SCENARIO(deadlines, shared, 2), .begin = begin, .what = "both meet or both time out" },
-	{ SCENARIO(close, shared, 3), .begin = begin, .what = "received or closed, as the sender was told" },
-	{ SCENARIO(kill, shared, 2), .begin = begin_kill, .what = "received or killed, as the sender was told" },
-	{ SCENARIO(kill_remote, shared, 3), .begin = begin_kill, .what = "the same, killed by a third thread" },
-	{ SCENARIO(select, shared, 3), .begin = begin, .what = "one case happens, or none in time, as the senders were told" },
+	{ SCENARIO(close, shared, 3), .begin = begin_victim, .what = "received or closed, as the sender was told" },
+	{ SCENARIO(kill, shared, 2), .begin = begin_victim, .what = "received or killed, as the sender was told" },
+	{ SCENARIO(kill_remote, shared, 3), .begin = begin_victim, .what = "the same, killed by a third thread" },
+	{ SCENARIO(select, shared, 3), .begin = begin_select, .what = "exactly one case happens, as the senders were told" },
 	{ SCENARIO(deadlock, shared, 2), .begin = begin, .what = "both are told of their deadlock" },
 	{ 0 }
 };

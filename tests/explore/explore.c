@@ -16,6 +16,7 @@
 
 #include <linux/futex.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -116,6 +117,12 @@ void explore_fail(const char *fmt, ...)
 	print_threads();
 	fflush(stdout);
 	_exit(1);
+}
+
+/* A crash has a schedule as well. The library's own handler, which comes first, passes it on. */
+static void crashed(int sig)
+{
+	explore_fail("signal %d, in %c", sig, self < 0 ? '-' : 'a' + self);
 }
 
 /* --- the baton ---------------------------------------------------------------------------------------------------- */
@@ -577,6 +584,9 @@ int main(int argc, char **argv)
 		}
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	signal(SIGSEGV, crashed);
+	signal(SIGBUS, crashed);
+	signal(SIGABRT, crashed);
 	if (!list_only)
 		start_threads();
 	for (i = 0; i < sizeof(lists) / sizeof(*lists); i++) {

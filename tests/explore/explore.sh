@@ -49,7 +49,7 @@ find_mutant() {	# find_mutant SCENARIO SOURCE SED
 	fi
 	$cc $flags -c -o "$tmp/mutant.o" "$tmp/$2" || return 1
 	$cc -o "$tmp/mutant" $(find "$build/explore" -name '*.o' ! -path "$object") "$tmp/mutant.o" \
-		"$build/lib/core/switch.o" -lpthread || return 1
+		$(for s in lib/*/*.S; do echo "$build/${s%.S}.o"; done) -lpthread || return 1
 	said=$(timeout -k 1 60 "$tmp/mutant" -s 50 "$1" 2>&1)
 	status=$?
 	[ $status = 1 ] && [[ $said == *"BUG $1:"* ]] && return

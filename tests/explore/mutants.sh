@@ -18,3 +18,21 @@ mutant inbox_end lib/core/inbox.c \
 mutant lock_two lib/os/lock.c \
 	's/atomic_exchange_explicit\(&lock->word, 2,/atomic_exchange_explicit(\&lock->word, 1,/' \
 	"a thread sleeps for the short lock without saying so in its word"
+mutant chan_deadline lib/chan/channel.c \
+	's/if \(!queued\)\s*return tl__wake_awaited\(t\);/(void)queued;/' \
+	"a deadline ends a wait that a sender has claimed already"
+mutant chan_local lib/core/local.c \
+	's/for \(i = 0; atomic_load_explicit\(&s->in_local, memory_order_acquire\);/for (i = 0; 0;/' \
+	"a thread comes to another one's channel while that one is in it"
+mutant mutex_kill lib/sync/word.c \
+	's/settle\(m, how, clear\);\s*return r;/return r;/' \
+	"one that waits for a mutex is woken and killed, and does not pass the wake-up on"
+mutant mutex_two lib/sync/word.c \
+	's/if \(!\(old & TL__WAITERS\) \|\| \(old & TL__WOKEN\)/if (1 || (old \& TL__WOKEN)/' \
+	"an unlock does not look whether somebody waits"
+mutant mutex_two lib/sync/word.c \
+	's/queued = old & busy;\s*while \(queued/queued = true; while (queued/' \
+	"one queues itself for a mutex without looking again whether it is free"
+mutant cond lib/sync/cond.c \
+	's/if \(m\)\s*tl__word_give\(m\);//; s/(tl__lock\(tl__lock_of\(&cond->tl__lock\)\);\s*tl__queue_add)/if (m) tl__word_give(m); \1/' \
+	"one gives the mutex up before it queues itself at the condition"

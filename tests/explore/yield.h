@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <time.h>
 
 #include "explore.h"
@@ -145,6 +146,10 @@
 #define atomic_fetch_add(p, v) __atomic_fetch_add(p, v, 0)
 #undef atomic_fetch_sub
 #define atomic_fetch_sub(p, v) __atomic_fetch_sub(p, v, 0)
+
+/* In the midst of a section: whoever does not respect it is seen. */
+#define memcpy(to, from, size)						\
+	(explore_point(NULL, "memcpy", __FILE__, __LINE__), memcpy(to, from, size))
 
 #define tl__futex_wait(word, value, deadline) \
 	explore_futex_wait(word, value, deadline, __FILE__, __LINE__)

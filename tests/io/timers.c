@@ -163,7 +163,7 @@ static void test_cancel(void)
 
 	many.n = 0;
 	for (i = 0; i < MANY; i++) {
-		many.deadline[i] = start + (i % 2 ? 10 * MS : 3600000 * MS);
+		many.deadline[i] = start + (i % 2 ? 1000 * MS : 3600000 * MS);
 		t[i] = mk(fn_many, (void *)(long)i);
 	}
 	tl_schedule();

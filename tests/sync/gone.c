@@ -203,7 +203,7 @@ static void *fn_waker(UNUSED void *arg)
 
 static int rounds(void)
 {
-	int i;
+	int i, r;
 
 	for (i = 1; i <= ROUNDS; i++) {
 		if (mprotect(page, PAGE, PROT_READ | PROT_WRITE))
@@ -214,8 +214,11 @@ static int rounds(void)
 		while (locked != i)
 			sched_yield();
 		spin(&wait_rnd);
-		if (kind->wait(object()))
+		r = kind->wait(object());
+		if (r) {
+			tap_diag("the wait failed with %d", r);
 			return i;
+		}
 		if (mprotect(page, PAGE, PROT_NONE))
 			tap_bail("mprotect");
 		while (served != i)

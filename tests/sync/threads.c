@@ -32,13 +32,15 @@ static void *plain(void *arg)
 
 static void *with_tasklets(void *arg)
 {
+	/* Others may have what ours wait for: that is no reason to come back. */
+	struct tl_run_options options = { .size = sizeof(options), .flags = TL_RUN_THREADBLOCK };
 	long i;
 
 	for (i = 0; i < TASKS; i++)
 		if (tl_spawn(NULL, work, (char *)arg + i))
 			tap_bail("no tasklet");
-	if (tl_run() != TL_RUN_FINISHED)
-		tap_bail("tl_run");
+	if (tl_run_with(&options, NULL) != TL_RUN_FINISHED)
+		tap_bail("tl_run_with");
 	if (tl_sched_end())
 		tap_bail("tl_sched_end");
 	return NULL;
