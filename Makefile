@@ -7,6 +7,7 @@
 #   CC= CFLAGS= CROSS_COMPILE=                    as usual
 #   SAN=address,undefined                         build with sanitizers
 #   INSTALL_PACKAGES=no                           never call the package manager
+#   CHECKED=yes  report pthread locks held while a tasklet waits (give it its own O)
 
 O ?= build
 prefix ?= /usr/local
@@ -35,7 +36,8 @@ SOVERSION := $(word 1,$(subst ., ,$(VERSION)))
 CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes \
 	-Wshadow -Wundef -Wpointer-arith
-CPPFLAGS_ALL = -D_GNU_SOURCE -Iinclude -Ilib $(CPPFLAGS_URING) $(CPPFLAGS)
+CPPFLAGS_ALL = -D_GNU_SOURCE -Iinclude -Ilib $(CPPFLAGS_URING) \
+	$(CPPFLAGS_CHECKED) $(CPPFLAGS)
 CFLAGS_ALL = -std=gnu11 $(WARNINGS) -fvisibility=hidden -fPIC \
 	-fno-semantic-interposition -MMD -MP $(SAN_FLAGS) $(CFLAGS)
 LDFLAGS_ALL = $(SAN_FLAGS) $(LDFLAGS)
@@ -46,6 +48,17 @@ LDLIBS_LIB := -luring -lpthread
 else
 LDLIBS_LIB := -lpthread
 CPPFLAGS_URING := -DTL_NO_URING
+endif
+# The checked library (core/checked.c) also exports pthread's functions, without a
+# version: they stand in for the C library's.
+CHECKED ?= no
+LIB_MAP := lib/libtasklet.map
+ifeq ($(CHECKED),yes)
+CPPFLAGS_CHECKED := -DTL_CHECKED
+LIB_MAP := $(O)/libtasklet-checked.map
+$(LIB_MAP): lib/libtasklet.map
+	@mkdir -p $(@D)
+	$(Q)sed '/^local:/,/\*;/d' $< > $@
 endif
 ifneq ($(SAN),)
 SAN_FLAGS := -fsanitize=$(SAN) -fno-omit-frame-pointer \
@@ -101,9 +114,9 @@ $(O)/%.o: %.S
 $(O)/libtasklet.a: $(LIB_OBJS)
 	$(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $^
 
-$(SO): $(LIB_OBJS) lib/libtasklet.map
+$(SO): $(LIB_OBJS) $(LIB_MAP)
 	$(call say,LD,$@)$(CC) -shared -Wl,-soname,libtasklet.so.$(SOVERSION) \
-		-Wl,--version-script=lib/libtasklet.map -Wl,-z,defs,-z,relro,-z,now,-z,nodelete \
+		-Wl,--version-script=$(LIB_MAP) -Wl,-z,defs,-z,relro,-z,now,-z,nodelete \
 		$(if $(SAN),-Wl$(comma)-z$(comma)undefs) \
 		$(LDFLAGS_ALL) -o $@ $(LIB_OBJS) $(LDLIBS_LIB)
 comma := ,
@@ -185,8 +198,8 @@ lint: packages-lint
 	$(Q)tests/product/floors.sh
 
 help:
-	@sed -n 's/^# \{0,1\}//; 3,9p' Makefile
-	@echo 'Targets: lib tools install uninstall demo check check-asan check-ubsan'
+	@sed -n 's/^# \{0,1\}//; 3,10p' Makefile
+	@echo 'Targets: lib tools install uninstall demo check check-checked check-asan check-ubsan'
 	@echo '         check-tsan check-valgrind check-epoll check-aarch64 bench lint clean'
 
 -include $(LIB_OBJS:.o=.d) $(TOOLS:%=%.d) $(HTTP_OBJS:.o=.d)

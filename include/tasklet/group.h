@@ -71,8 +71,8 @@ TL_API int tl_group_kill(struct tl_group *group);
 /*
  * tl_group_wait - wait until no member is left
  *
- * Returns 0; -EDEADLK (the caller is a member, or all that are left belong to
- * this thread and none can ever run again); -ETIMEDOUT (_until); -EPERM (a trap
+ * Returns 0; -EDEADLK (the caller is a member, or none that is left can ever run
+ * again); -ETIMEDOUT (_until); -EPERM (a trap
  * forbids to block); -ENOMEM; -ECANCELED, or what was thrown at the caller.
  */
 TL_API int tl_group_wait(struct tl_group *group);

@@ -381,8 +381,8 @@ static int do_send(struct tl_chan *c, const void *value, struct tl_error *error,
 		how = tl__chan_switching(c, -1, deadline_ns != TRY);
 		done = tl__chan_send_now(c, local, value, error, &p);
 		tl__chan_leave(s, c, local);
+		tl__deadline_disarm(s, me);
 	} while (unlikely(!done));
-	tl__deadline_disarm(s, me);
 	return p.task ? tl__chan_hand_over(s, me, &p, how) : 0;
 }
 
@@ -414,8 +414,8 @@ static int do_recv(struct tl_chan *c, void *value, uint64_t deadline_ns)
 				 tl__chan_switching(c, +1, deadline_ns != TRY);
 		done = tl__chan_recv_now(c, local, value, &error, &p);
 		tl__chan_leave(s, c, local);
+		tl__deadline_disarm(s, me);
 	} while (unlikely(!done));
-	tl__deadline_disarm(s, me);
 	if (p.task)
 		tl__chan_hand_over(s, me, &p, how);
 	return tl__chan_report(me, error);

@@ -222,6 +222,7 @@ static void end(struct tl_sched *s, struct tl_task *me)
 		/* The dying stack serves to wait on; it is not free yet. */
 		tl__ring_remove(s, me);
 		tl__state_set(me, TL__DEAD);
+		tl_task_ref(me);	/* the last handle may come back now */
 		s->alive--;
 		while (!(next = tl__next_runnable(s)))
 			/* Only the main tasklet is left, and it is blocked. */
@@ -230,6 +231,7 @@ static void end(struct tl_sched *s, struct tl_task *me)
 				break;
 			}
 		s->alive++;
+		tl__refs_drop(me);
 		tl__state_set(me, TL__RUNNABLE);
 	} else {
 		tl__ring_remove(s, me);

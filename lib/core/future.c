@@ -19,6 +19,9 @@
 #include "core/future.h"
 
 #include <errno.h>
+#if __has_include(<sys/single_threaded.h>)
+#include <sys/single_threaded.h>
+#endif
 
 #include "base/alloc.h"
 #include "base/error.h"
@@ -33,6 +36,7 @@ struct wait;
 struct node {
 	struct tl__list link;
 	struct wait *wait;
+	struct tl_future *future;	/* with a reference; NULL: unused */
 	int index;
 	bool is_queued;		/* under the future's lock */
 };
@@ -325,26 +329,33 @@ static int first_done(struct tl_future *const *futures, int count)
 /* Returns whether it is not done yet. */
 static bool enqueue(struct tl_future *f, struct node *n)
 {
+	bool queued;
+
+	/* relaxed: the caller has a handle, but may give it up meanwhile */
+	atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
+	n->future = f;
 	tl__lock(&f->lock);
-	n->is_queued = !is_done(f);
-	if (n->is_queued)
+	queued = n->is_queued = !is_done(f);
+	if (queued)
 		tl__list_add_tail(&f->waiters, &n->link);
 	tl__unlock(&f->lock);
-	return n->is_queued;
+	return queued;
 }
 
-static void dequeue_all(struct tl_future *const *futures, struct node *nodes,
-			int count)
+static void dequeue_all(struct node *nodes, int count)
 {
 	int i;
 
 	for (i = 0; i < count; i++) {
-		if (!nodes[i].wait)
-			continue;	/* not reached, or NULL */
-		tl__lock(&futures[i]->lock);
+		struct tl_future *f = nodes[i].future;
+
+		if (!f)
+			continue;	/* not reached, or left out */
+		tl__lock(&f->lock);
 		if (nodes[i].is_queued)
 			tl__list_del(&nodes[i].link);
-		tl__unlock(&futures[i]->lock);
+		tl__unlock(&f->lock);
+		tl__future_let_go(f);
 	}
 }
 
@@ -374,15 +385,27 @@ static bool enqueue_all(struct wait *w, struct tl_future *const *futures,
 	return true;
 }
 
-/* Whether others than tasklets of @s bring a result. */
-static bool any_open(struct tl_sched *s, struct tl_future *const *futures,
-		     int count)
+/* False only if it is certain. */
+static bool other_threads(void)
+{
+#if __has_include(<sys/single_threaded.h>)
+	return !__libc_single_threaded;
+#else
+	return true;
+#endif
+}
+
+/*
+ * Whether one may come from a thread that has no tasklets, as those of the pool
+ * have none: a scheduler can't see that all of these are idle.
+ */
+static bool from_outside(struct tl_future *const *futures, int count)
 {
 	int i;
 
 	for (i = 0; i < count; i++)
-		if (futures[i] && futures[i]->home != s)
-			return true;
+		if (futures[i] && !futures[i]->by_tasklet)
+			return other_threads();
 	return false;
 }
 
@@ -390,24 +413,21 @@ static int wait_for(struct tl_sched *s, struct tl_task *me,
 		    struct tl_future *const *futures, struct node *nodes,
 		    int count, uint64_t deadline_ns)
 {
-	bool open = any_open(s, futures, count);
+	bool outside = from_outside(futures, count);
 	struct wait w = { .task = me };
 	int r = tl__deadline_arm(s, me, deadline_ns);
 
 	if (r)
 		return r;
 	if (enqueue_all(&w, futures, nodes, count)) {
-		if (open) {
-			s->open_waits++;
-			tl__poll_soon(s);
-		}
+		s->io_pending += outside;
+		tl__poll_soon(s);
 		r = tl__park(s, me, &future_ops, &w);
-		if (open)
-			s->open_waits--;
+		s->io_pending -= outside;
 	} else {
 		tl__deadline_disarm(s, me);
 	}
-	dequeue_all(futures, nodes, count);
+	dequeue_all(nodes, count);
 	return r ? r : w.index;
 }
 

@@ -32,7 +32,7 @@ struct tl_future {
 	struct tl__list waiters;
 	/* Set at the beginning. */
 	const struct tl__future_ops *ops;
-	struct tl_sched *home;		/* of the tasklet that brings it; NULL */
+	bool by_tasklet;		/* it comes from one */
 };
 
 /* With one handle, and one reference for who brings the result. */

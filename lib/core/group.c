@@ -35,8 +35,6 @@ struct tl_group {
 	unsigned int round;	/* of kills; 0: none yet */
 	struct tl__list members, waiters;
 	struct tl_error *error;
-	struct tl_sched *home;	/* of the first member */
-	bool is_mixed;		/* members of other threads have come */
 };
 
 /* A tl_group_wait() under way; lies in its frame. */
@@ -45,7 +43,6 @@ struct wait {
 	struct tl_group *group;
 	struct tl_task *task;
 	bool is_queued;		/* false: claimed */
-	bool is_open;		/* counted in sched->open_waits */
 };
 
 int tl_group_new(struct tl_group **out)
@@ -208,11 +205,7 @@ static bool join(struct tl_sched *s, struct tl_group *g, struct tl_task *t,
 	/* Alive before it is in the list: or a kill from afar would miss it. */
 	tl__task_start(s, t, arg);
 	tl__list_add_tail(&g->members, &keeper->link);
-	if (!g->count++) {
-		g->home = s;
-		g->is_mixed = false;
-	}
-	g->is_mixed |= g->home != s;
+	g->count++;
 	hold(g);
 	tl__unlock(&g->lock);
 	return true;
@@ -331,34 +324,19 @@ int tl_group_kill(struct tl_group *g)
 
 /* --- wait --------------------------------------------------------------------- */
 
-static void open_wait(struct tl_sched *s, struct wait *w)
-{
-	if (w->is_open)
-		return;
-	w->is_open = true;
-	s->open_waits++;
-	tl__poll_soon(s);
-}
-
 static bool wait_abandon(struct tl_task *t, int result)
 {
 	struct wait *w = t->wait_object;
 	struct tl_group *g = w->group;
-	bool was_queued, go_on;
+	bool was_queued;
 
 	tl__lock(&g->lock);
 	was_queued = w->is_queued;
-	/* No deadlock if members of other threads have come meanwhile. */
-	go_on = was_queued && result == -EDEADLK && g->is_mixed && !w->is_open;
-	if (was_queued && !go_on) {
+	if (was_queued) {
 		w->is_queued = false;
 		tl__list_del(&w->link);
 	}
 	tl__unlock(&g->lock);
-	if (go_on) {
-		open_wait(t->sched, w);
-		return false;
-	}
 	if (!was_queued)
 		return tl__wake_awaited(t);
 	tl__wake(t->sched, t, result);
@@ -371,20 +349,17 @@ static const struct tl__wait_ops group_ops = {
 };
 
 /* Returns whether there is somebody to wait for. */
-static bool enqueue(struct tl_sched *s, struct tl_group *g, struct wait *w)
+static bool enqueue(struct tl_group *g, struct wait *w)
 {
-	bool any, open;
+	bool any;
 
 	tl__lock(&g->lock);
 	any = g->count;
-	open = g->is_mixed || g->home != s;
 	if (any) {
 		w->is_queued = true;
 		tl__list_add_tail(&g->waiters, &w->link);
 	}
 	tl__unlock(&g->lock);
-	if (any && open)
-		open_wait(s, w);
 	return any;
 }
 
@@ -406,13 +381,12 @@ int tl_group_wait_until(struct tl_group *g, uint64_t deadline_ns)
 	if (r)
 		return r;
 	w.task = me;
-	if (!enqueue(s, g, &w)) {
+	if (!enqueue(g, &w)) {
 		tl__deadline_disarm(s, me);
 		return 0;
 	}
+	tl__poll_soon(s);
 	r = tl__park(s, me, &group_ops, &w);
-	if (w.is_open)
-		s->open_waits--;
 	return tl__unwind_return(me, r);
 }
 

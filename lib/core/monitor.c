@@ -19,6 +19,7 @@
 #include "base/compiler.h"
 #include "os/clock.h"
 #include "os/log.h"
+#include "os/tids.h"
 
 /* How long it waits without alarms before it ends. */
 #define IDLE_NS TL__NS_PER_SEC
@@ -183,6 +184,7 @@ static void *monitor(void *arg)
 	atomic_store_explicit(&ended_at, 0, memory_order_relaxed);
 	atomic_store_explicit(&monitor_tid, (int)syscall(SYS_gettid),
 			      memory_order_relaxed);
+	tl__tids_enter();
 	state = RUNS;
 	pthread_cond_broadcast(&told);
 	for (;;) {
@@ -195,6 +197,7 @@ static void *monitor(void *arg)
 			break;
 	}
 	state = NONE;
+	tl__tids_leave();
 	/* relaxed: as above */
 	atomic_store_explicit(&ended_at, tl__now(), memory_order_relaxed);
 	pthread_mutex_unlock(&lock);

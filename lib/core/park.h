@@ -17,6 +17,7 @@
 
 #include <errno.h>
 
+#include "core/checked.h"
 #include "core/kill.h"
 #include "core/ring.h"
 
@@ -87,6 +88,7 @@ int tl__switch_polled(struct tl_sched *s, struct tl_task *from,
 static inline int tl__switch_counted(struct tl_sched *s, struct tl_task *from,
 				     struct tl_task *to)
 {
+	tl__checked_leave(from, "yields");
 	if (unlikely(--s->round_left < 0))
 		return tl__switch_polled(s, from, to);
 	return tl__switch_to(s, from, to);
@@ -143,6 +145,7 @@ static inline int tl__park(struct tl_sched *s, struct tl_task *me,
 {
 	struct tl_task *next = me->next;
 
+	tl__checked_leave(me, ops->verb);
 	me->wait_ops = ops;
 	me->wait_object = object;
 	tl__state_set(me, TL__BLOCKED);

@@ -115,6 +115,7 @@ static void mail_delivered(struct tl_sched *s, struct tl__message *message)
 		tl__unpause(s, t);
 	if (mail & TL__MAIL_UNREF)
 		unref_here(s, t);
+	unref_here(s, t);	/* the mail's own handle; @t may be gone */
 }
 
 int tl__mail(struct tl_task *t, uint8_t mail, struct tl_error *error)
@@ -134,6 +135,8 @@ int tl__mail(struct tl_task *t, uint8_t mail, struct tl_error *error)
 		t->mail_error = error;
 	}
 	if (!under_way) {
+		/* The mail's own: the sender may give his up before it is read. */
+		tl_task_ref(t);
 		t->mail_message.deliver = mail_delivered;
 		tl__inbox_push(t->sched, &t->mail_message);
 	}

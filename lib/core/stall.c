@@ -19,7 +19,6 @@
 #include "base/num.h"
 #include "core/ask.h"
 #include "core/monitor.h"
-#include "core/park.h"
 #include "core/report.h"
 #include "core/stall.h"
 #include "core/task.h"
@@ -250,7 +249,7 @@ static void in_forked_child(void)
 	restart_queued = true;
 	restart_message.deliver = restart_delivered;
 	tl__inbox_push(s, &restart_message);
-	tl__poll_soon(s);
+	s->round_left = 0;
 }
 
 static void register_fork_handler(void)

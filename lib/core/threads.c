@@ -51,16 +51,19 @@ void tl__threads_add(struct tl_sched *s)
 	s->tid = (int)syscall(SYS_gettid);
 	s->pthread = pthread_self();
 	s->recheck_ns = TL__RECHECK_MIN_NS;
-	tl__tids_enter();
 	pthread_mutex_lock(&lock);
 	tl__list_add_tail(&all, &s->in_threads);
 	/* relaxed: who looks around has the lock */
 	atomic_fetch_add_explicit(&awake, 1, memory_order_relaxed);
 	pthread_mutex_unlock(&lock);
+	/* Last: until it counts as awake it must count as unknown. */
+	tl__tids_enter();
 }
 
 void tl__threads_remove(struct tl_sched *s)
 {
+	/* First: it may come back, and must not be missed from both counts. */
+	tl__tids_leave();
 	pthread_mutex_lock(&lock);
 	if (s->share_locals)
 		s->share_locals(s);
@@ -68,7 +71,6 @@ void tl__threads_remove(struct tl_sched *s)
 	/* relaxed: as above */
 	atomic_fetch_sub_explicit(&awake, 1, memory_order_relaxed);
 	pthread_mutex_unlock(&lock);
-	tl__tids_leave();
 }
 
 /* --- deadlock --------------------------------------------------------------- */

@@ -27,6 +27,7 @@ struct bench {
 };
 
 extern const struct bench bench_core[];	/* each list ends with a null name */
+extern const struct bench bench_async[];
 extern const struct bench bench_memory[];
 extern const struct bench bench_net[];
 extern const struct bench bench_sync[];

@@ -17,11 +17,16 @@ static const char *me(void)
 	return name_of(tl_current());
 }
 
-static int run_ticks(uint64_t n, struct tl_task **victim)
+static int run_flags(uint64_t n, uint64_t flags, struct tl_task **victim)
 {
-	struct tl_run_options o = { .size = sizeof(o), .ticks = n };
+	struct tl_run_options o = { .size = sizeof(o), .ticks = n, .flags = flags };
 
 	return tl_run_with(&o, victim);
+}
+
+static int run_ticks(uint64_t n, struct tl_task **victim)
+{
+	return run_flags(n, 0, victim);
 }
 
 static void go_on(struct tl_task *t)
@@ -110,6 +115,10 @@ static int fn_hold(UNUSED void *arg)
 	say("off");
 	tick(1);
 	say("tick");
+	was = tl_atomic(true);
+	tl_atomic(was);
+	tick(1);
+	say("once");
 	return 0;
 }
 
@@ -122,7 +131,7 @@ static void test_hold(void)
 	tap_str(said(), "in off", "4: and comes at the next tick, not in the call that ends it");
 	go_on(victim);
 	tap_is(run_ticks(10, &victim), TL_RUN_FINISHED, "4: once");
-	tap_str(said(), "tick", "4: then it goes on");
+	tap_str(said(), "tick once", "4: then it goes on, and what is done is not pending any more");
 	all_gone("hold");
 }
 
@@ -269,6 +278,16 @@ static void test_due(void)
 	tl_run();
 	tap_str(said(), "A.", "3.3: it goes on");
 	all_gone("due");
+
+	go("A", fn_due, NULL);
+	go("B", fn_tick, NULL);
+	tap_is(run_flags(10, TL_RUN_TOTAL, &victim), TL_RUN_INTERRUPTED, "3.3: of a total budget it is not the tasklet's alone");
+	tap_str(name_of(victim), "B", "3.3: whoever has the next tick is interrupted");
+	tap_str(said(), "", "3.3: at once");
+	go_on(victim);
+	tl_run();
+	said();
+	all_gone("due, total");
 }
 
 static int fn_kill_in(UNUSED void *arg)
@@ -306,7 +325,7 @@ static void test_without(void)
 
 int main(void)
 {
-	tap_plan(40);
+	tap_plan(44);
 	if (tl_chan_new(&chan, sizeof(long), 0))
 		tap_bail("no channel");
 	test_flag();

@@ -5,6 +5,7 @@
  */
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <link.h>
 #include <pthread.h>
 #include <search.h>
 #include <signal.h>
@@ -154,6 +155,7 @@ static void test_no_room(void)
 	if (below > sizeof(before))
 		below = sizeof(before);
 	tap_diag("%zu bytes left", (size_t)((char *)t->sp - tl__stack_low(t)));
+	memset((char *)t->sp - below, 0x5a, below);
 	memcpy(before, (char *)t->sp - below, below);
 	tl__backtrace_suspended(&trace, t);
 	same = !memcmp(before, (char *)t->sp - below, below);
@@ -164,6 +166,37 @@ static void test_no_room(void)
 	tap_is(trace.count, TL__BACKTRACE_MAX, "9: as far as there is room for it");
 	tap_ok(trace.more, "9: which says that there was more");
 	tl_task_kill(t);
+	tl_task_unref(t);
+}
+
+/* --- a call that does not return: what is behind it is another function ------------------------------------------- */
+
+static __attribute__((noinline, noclone, noreturn)) void never_returns(void)
+{
+	tl_schedule_remove();
+	tl_exit(0);
+}
+
+static __attribute__((noinline, noclone, noreturn)) void ends_with_a_call(void)
+{
+	never_returns();
+}
+
+static int fn_noreturn(UNUSED void *arg)
+{
+	ends_with_a_call();
+}
+
+static void test_noreturn(void)
+{
+	static const void *const want[] = { FN(never_returns), FN(ends_with_a_call), FN(fn_noreturn) };
+	struct tl_task *t = mk("N", fn_noreturn, NULL);
+
+	tl_schedule();
+	tl__backtrace_suspended(&trace, t);
+	tap_ok(chain(want, ARRAY_LEN(want)) >= 0, "9: an address is that of the call, not what is behind it");
+	tl_task_insert(t);
+	tl_schedule();
 	tl_task_unref(t);
 }
 
@@ -351,10 +384,20 @@ static void test_names(void)
 	tl_task_unref(t);
 }
 
+static void base_of(uintptr_t pc, uintptr_t *base)
+{
+	struct link_map *map = NULL;
+	Dl_info info;
+
+	if (dladdr1((void *)pc, &info, (void **)&map, RTLD_DL_LINKMAP) && map)
+		*base = map->l_addr;
+}
+
 /* What a human, or a script, does with a line that has no name. */
 static void test_addr2line(void)
 {
 	char *line, *file, *plus, *end, command[4096], name[256] = "";
+	uintptr_t base = 0;
 	FILE *out;
 
 	tl__backtrace_suspended(&trace, parked);
@@ -368,12 +411,14 @@ static void test_addr2line(void)
 	if (!has_names() && strstr(text, "#0 ?? (0x")) {
 		tap_skip("dladdr() knows no files in this program");
 		tap_skip("so there is nothing for addr2line");
+		tap_skip("nor to compare");
 		return;
 	}
 	if (!tap_ok(end && end[1] == '\n' && !end[2], "9: a line: number, name or ??, file and offset"))
 		tap_diag("%s", text);
 	if (!end || access("/usr/bin/addr2line", X_OK)) {
 		tap_skip("no addr2line, or no file");
+		tap_skip("nothing to compare");
 		return;
 	}
 	*plus = *end = '\0';
@@ -384,6 +429,8 @@ static void test_addr2line(void)
 	if (out)
 		pclose(out);
 	name[strcspn(name, "\n")] = '\0';
+	base_of(trace.pc[0], &base);
+	tap_ok(strtoul(plus + 1, NULL, 16) == trace.pc[0] - base, "9: the offset is that in the file");
 	if (!*name || *name == '?')
 		tap_skip("addr2line does not know this program");
 	else
@@ -392,9 +439,10 @@ static void test_addr2line(void)
 
 int main(void)
 {
-	tap_plan(16);
+	tap_plan(18);
 	test_suspended();
 	test_no_room();
+	test_noreturn();
 	test_main();
 	test_here();
 	test_interrupted();

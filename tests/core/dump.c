@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -122,6 +123,7 @@ static void test_states(void)
 	struct tl_task *paused, *never, *dead, *unbound;
 	struct picture before;
 	char want[128];
+	int i;
 
 	if (tl_chan_new(&chan, sizeof(long), 0))
 		tap_bail("no channel");
@@ -131,6 +133,8 @@ static void test_states(void)
 	go("sleeper", fn_sleep, NULL);
 	go("yielder", fn_yield, (void *)2);
 	dead = mk("dead", fn_nop, NULL);
+	for (i = 0; i < 3; i++)
+		go("ghost", fn_nop, NULL);
 	tl_schedule();
 	never = mk_paused("never", fn_nop, NULL);
 	unbound = NULL;
@@ -158,6 +162,7 @@ static void test_states(void)
 	dump_ok(!strcmp(line_of("never"), "paused, not started, 1 handle") && has("\n    function "),
 		"9: one that has not begun: what it will run");
 	dump_ok(!strcmp(line_of("dead"), "dead, 1 handle"), "9: one that is dead, while somebody has a handle");
+	dump_ok(lines_with(") dead") == 1 && lines_with(" dead") == 1 && !has("ghost"), "9: and not without one");
 	dump_ok(!strcmp(line_of("un?bound?"), "unbound, 1 handle"), "9: a name can't break a line");
 	dump_ok(lines_with("\n    #0 ") + lines_with("\n    function ") == 6,
 		"9: each that lives has its backtrace, or its function");
@@ -208,6 +213,32 @@ static void *slow_reader(void *arg)
 		usleep(100);
 	}
 	return (void *)total;
+}
+
+/* A file that takes a part of the last line, and no more. */
+static void test_short_write(void)
+{
+	struct rlimit old, limit;
+	int fd = memfd_create("short", MFD_CLOEXEC), i;
+
+	for (i = 0; i < 100; i++)
+		go("many", fn_sleep, NULL);
+	tl_schedule();
+	getrlimit(RLIMIT_FSIZE, &old);
+	limit = old;
+	tl_dump(fd);
+	limit.rlim_cur = (rlim_t)lseek(fd, 0, SEEK_END) - 10;
+	if (ftruncate(fd, 0))
+		tap_bail("no memfd");
+	lseek(fd, 0, SEEK_SET);
+	signal(SIGXFSZ, SIG_IGN);
+	setrlimit(RLIMIT_FSIZE, &limit);
+	tap_is(tl_dump(fd), -EFBIG, "9: what a short write has left is written, and fails");
+	setrlimit(RLIMIT_FSIZE, &old);
+	signal(SIGXFSZ, SIG_DFL);
+	tap_is(lseek(fd, 0, SEEK_END), (long)limit.rlim_cur, "9: up to where it failed");
+	close(fd);
+	tl_sched_end();
 }
 
 static void test_descriptors(void)
@@ -335,6 +366,7 @@ static void test_threads(void)
 
 	tap_ok(tl_current() != NULL, "9: here is a main tasklet as well");
 	dump_ok(dumps_in_full() && lines_with("\nthread ") == 2, "9: a thread that sleeps describes its own");
+	dump_ok(dumps_in_full(), "9: again");
 	dump_ok(has("(main) paused, in tl_run()") && !strncmp(line_of("worker"), "blocked: sleeps", 15) &&
 		has("\ntotal: 2 threads, 4 tasklets: "), "9: all of them");
 	stop_and_join(t);
@@ -389,6 +421,54 @@ static void test_silent(void)
 	if (write(pipe_fd[1], &byte, 1) != 1 || write(pipe_fd[1], &byte, 1) != 1)
 		tap_bail("no pipe");
 	stop_and_join(t);
+}
+
+/*
+ * A thread that answers when another one is asked: it was asked before, and could not answer. It must not answer in the
+ * other's place.
+ */
+static int late_go, late_up;
+
+static int fn_late(UNUSED void *arg)
+{
+	uint64_t end;
+
+	__atomic_store_n(&late_up, 1, __ATOMIC_RELEASE);
+	while (!__atomic_load_n(&late_go, __ATOMIC_ACQUIRE))
+		if (CHECK_TSAN)
+			tl_now();
+	/* Some time into the next dump; how much decides nothing. */
+	end = tl_after(20 * 1000000);
+	while (tl_now() < end)
+		;
+	while (!stopped())
+		tl_sleep(1000000);
+	return 0;
+}
+
+static void *thread_late(UNUSED void *arg)
+{
+	go("late", fn_late, NULL);
+	tl_run();
+	return NULL;
+}
+
+static void test_late(void)
+{
+	pthread_t first = start_and_wait(thread_of, fn_computes), second = start(thread_late, NULL);
+	char line[64];
+
+	if (!wait_for(&late_up))
+		tap_bail("no thread");
+	tap_is(dump(), 0, "9: two threads that compute");
+	dump_ok(has("; 2 threads not in full\n"), "9: are not described in full");
+	__atomic_store_n(&late_go, 1, __ATOMIC_RELEASE);
+	dump();
+	snprintf(line, sizeof(line), "\nthread %d (", tid);
+	dump_ok(lines_with("\nthread ") == 3 && lines_with(line) == 1 && lines_with("(late)") == 1,
+		"9: one that comes back while the other is asked answers for itself");
+	stop_and_join(first);
+	pthread_join(second, NULL);
 }
 
 /* --- many at once ----------------------------------------------------------------------------------------------------- */
@@ -460,11 +540,13 @@ static void test_fork(void)
 
 int main(void)
 {
-	tap_plan(47);
+	tap_plan(54);
 	test_states();
 	test_in_tasklet();
 	test_descriptors();
+	test_short_write();
 	test_threads();
+	test_late();
 	test_silent();
 	test_at_once();
 	test_fork();

@@ -128,10 +128,11 @@ static long offloaded(UNUSED void *arg)
 	return 3;
 }
 
+static struct tl_task *other;
+
 static int do_call(int call)
 {
 	struct tl_select_case c[1] = { TL_CASE_RECV(chan, NULL) };
-	struct tl_task *t;
 	char byte;
 	long v;
 
@@ -153,10 +154,8 @@ static int do_call(int call)
 	case SPAWN_RUN:
 		return tl_spawn_run(NULL, fn_nop, NULL);
 	case TASK_RUN:
-		t = mk("T", fn_nop, NULL);
-		v = tl_task_run(t);
-		tl_task_unref(t);
-		return (int)v;
+		other = mk("T", fn_nop, NULL);
+		return tl_task_run(other);
 	case OFFLOAD:
 		return tl_offload(offloaded, NULL, &v);
 	case READ:
@@ -210,6 +209,8 @@ static void test_kills(void)
 			tap_str(said(), "~o d1", "a kill in %s: the call does not return", call_name[call]);
 		tl_run();
 		tl_task_unref(t);
+		tl_task_unref(other);
+		other = NULL;
 		said();
 
 		t = mk_unwinding(fn_after_shield, (void *)(long)call);
@@ -220,6 +221,8 @@ static void test_kills(void)
 		tap_str(said(), "~o", "a kill before %s: the call does not begin", call_name[call]);
 		tl_task_unref(t);
 		tl_run();
+		tl_task_unref(other);
+		other = NULL;
 	}
 	close(pipe_fds[0]);
 	close(pipe_fds[1]);
@@ -468,7 +471,7 @@ static void test_exit_twice(void)
 
 int main(void)
 {
-	tap_plan(65);
+	tap_plan(66);
 	if (tl_chan_new(&chan, 0, 0))
 		tap_bail("no channel");
 	test_exit();
@@ -479,5 +482,6 @@ int main(void)
 	test_exit_twice();
 	test_sched_end();
 	tl_chan_unref(chan);
+	tap_is(tl_sched_end(), 0, "the scheduler ends");
 	return tap_exit();
 }

@@ -72,7 +72,7 @@ static void test_members(void)
 	tl_run();
 	tap_str(said(), "?0 A0 w0 w0", "whoever waits goes on after the last one's end");
 
-	member("I", fn_wait_inside, NULL);
+	tl_task_unref(member("I", fn_wait_inside, NULL));
 	tl_schedule();
 	tap_str(said(), "in-35", "a member that waits for its own group: -EDEADLK at once");
 

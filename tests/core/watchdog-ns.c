@@ -87,6 +87,7 @@ static void test_hard(void)
 	go_on(victim);
 	stop = true;
 	tap_is(run_ns(HOUR, 0, &victim), TL_RUN_FINISHED, "3.3: time enough");
+	tap_ok(!tl__sched_self->watch.alarm.armed, "watchdog.h: the alarm is off again");
 	stop = false;
 	go("A", fn_spin, NULL);
 	tap_is(tl_run_with(&(struct tl_run_options){ .size = sizeof(struct tl_run_options), .ns = HOUR, .ticks = 10 },
@@ -100,7 +101,7 @@ static void test_hard(void)
 
 /* --- slices ------------------------------------------------------------------------------------------------------- */
 
-static uint64_t ends[3];
+static uint64_t ends[4];
 
 static int fn_look(UNUSED void *arg)
 {
@@ -111,8 +112,10 @@ static int fn_look(UNUSED void *arg)
 		;
 	tl_schedule();
 	ends[1] = tl__sched_self->watch.end_ns;
-	tl_sleep(MS);
+	tl_sleep(MS);		/* the others end meanwhile */
 	ends[2] = tl__sched_self->watch.end_ns;
+	tl_sleep(MS);
+	ends[3] = tl__sched_self->watch.end_ns;
 	return 0;
 }
 
@@ -124,12 +127,12 @@ static void test_slices(void)
 	go("B", fn_yield, (void *)2L);
 	run_ns(HOUR, 0, &victim);
 	tap_ok(ends[0] < ends[1], "3.3: each switch starts the budget anew");
-	tap_ok(ends[1] + MS <= ends[2], "3.3: so does a sleep of the whole thread");
+	tap_ok(ends[1] < ends[2] && ends[2] + MS <= ends[3], "3.3: so does a sleep of the whole thread");
 	said();
 	go("A", fn_look, NULL);
 	go("B", fn_yield, (void *)2L);
 	run_ns(HOUR, TL_RUN_TOTAL, &victim);
-	tap_ok(ends[0] == ends[1] && ends[1] == ends[2], "3.3: not so the total");
+	tap_ok(ends[0] == ends[1] && ends[1] == ends[2] && ends[2] == ends[3], "3.3: not so the total");
 	said();
 	all_gone("slices");
 }
@@ -141,6 +144,7 @@ static int fn_early(UNUSED void *arg)
 		;
 	tl_schedule();
 	say("%d", tl_tick());
+	say("%d", tl__sched_self->watch.alarmed);
 	return fn_spin(NULL);
 }
 
@@ -153,6 +157,7 @@ static void test_early(void)
 	go("B", fn_yield, (void *)1L);
 	tap_is(run_ns(50 * MS, 0, &victim), TL_RUN_INTERRUPTED, "3.3: an alarm for a slice that is over is followed by another");
 	tap_ok(tl_now() - start >= 100 * MS, "3.3: the second slice was a whole one");
+	tap_str(said(), "B1 0 1", "3.3: the tick has armed it");
 	stop = true;
 	go_on(victim);
 	tl_run();
@@ -178,9 +183,26 @@ static int fn_atomic(UNUSED void *arg)
 	return 0;
 }
 
+static int fn_trapped(UNUSED void *arg)
+{
+	tl_switch_trap(1);
+	while (!(tl_current()->flags & TL__INTERRUPTED))
+		if (tl_tick())
+			return -EIO;
+	tl_switch_trap(-1);
+	return fn_spin(NULL);
+}
+
 static void test_held_off(void)
 {
 	struct tl_task *victim;
+
+	go("A", fn_trapped, NULL);
+	tap_is(run_ns(MS, 0, &victim), TL_RUN_INTERRUPTED, "3.5: time that is up while a trap is set must be up once more");
+	stop = true;
+	go_on(victim);
+	tl_run();
+	stop = false;
 
 	go("A", fn_atomic, NULL);
 	tap_is(run_ns(MS, 0, &victim), TL_RUN_INTERRUPTED, "4: time that is up while atomic");
@@ -345,7 +367,7 @@ static void test_fork(void)
 
 int main(void)
 {
-	tap_plan(48);
+	tap_plan(51);
 	threads_before = threads_at_rest();
 	if (tl_chan_new(&chan, sizeof(long), 0))
 		tap_bail("no channel");

@@ -257,14 +257,15 @@ static int fn_kill_main_spin(UNUSED void *arg)
 
 static void test_thrown_at_caller(void)
 {
-	struct tl_task *victim = tl_main();
+	struct tl_task *victim = tl_main(), *t = mk("A", fn_kill_main_spin, NULL);
 
-	go("A", fn_kill_main_spin, NULL);
 	tap_is(run_ticks(10, 0, &victim), -ECANCELED, "1.5: the caller was killed before it was interrupted for");
 	tap_ok(!victim && caught() == ECANCELED, "watchdog.h: then it has no victim");
 	tap_str(ring(), "M A", "watchdog.h: who goes on");
 	tl_run();
 	tap_str(said(), "0 A.", "watchdog.h: to its end");
+	tap_ok(t->refs == 1, "watchdog.h: no handle is lost");
+	tl_task_unref(t);
 	all_gone("thrown at the caller");
 }
 
@@ -362,6 +363,8 @@ static int fn_trapped(UNUSED void *arg)
 	tl_switch_trap(1);
 	for (i = 0; i < 7; i++)
 		tl_tick();
+	/* Looks at what is pending, and the trap is in its way. */
+	tl_atomic(false);
 	tl_switch_trap(-1);
 	ticks = 0;
 	for (i = 0; i < 10; i++) {
@@ -404,6 +407,7 @@ static void test_callback(void)
 	tap_is(run_ticks(10, 0, &victim), TL_RUN_FINISHED, "3.3: no interrupt in a callback");
 	tl_set_schedule_callback(NULL, NULL, NULL, NULL);
 	tap_str(said(), "cb A1 cb B. cb A.", "3.3: all go on");
+	tap_ok(!(tl_main()->flags & TL__INTERRUPTED), "3.3: nothing is left pending with the caller");
 	all_gone("callback");
 }
 
@@ -553,8 +557,11 @@ static void test_arguments(void)
 
 static struct tl_task *spinner;
 
-static void deliver_kill(UNUSED struct tl_sched *s, UNUSED struct tl__message *message)
+static bool seemed_idle;
+
+static void deliver_kill(struct tl_sched *s, UNUSED struct tl__message *message)
 {
+	seemed_idle = s->polled_idle;
 	tl_task_kill_later(spinner);
 }
 
@@ -581,6 +588,7 @@ static int fn_spin_for_ever(UNUSED void *arg)
 {
 	int r;
 
+	tl__sched_self->polled_idle = true;	/* as the poll left it that found us */
 	/* release: pairs with other_thread() */
 	__atomic_store_n(&spins, true, __ATOMIC_RELEASE);
 	do
@@ -628,8 +636,58 @@ static void test_threads(void)
 	pthread_join(thread, NULL);
 	tap_ok(!ask_for[0] && !ask_for[1], "watchdog.h: a tick on a thread without a scheduler does nothing");
 	tap_ok(tl__tick_word == 0, "watchdog.h: what was asked is done");
+	tap_ok(!seemed_idle, "1.4: what another thread makes run comes behind the one that computes");
 	tl_task_unref(spinner);
 	all_gone("threads");
+}
+
+static bool delivered;
+
+static void deliver_nothing(UNUSED struct tl_sched *s, UNUSED struct tl__message *message)
+{
+	delivered = true;
+}
+
+static void ask_callback(UNUSED struct tl_task *prev, UNUSED struct tl_task *next, UNUSED void *arg)
+{
+	static struct tl__message message = { .deliver = deliver_nothing };
+	struct tl_sched *s = tl__sched_self;
+
+	if (delivered || tl__tick_word)
+		return;
+	tl__inbox_push(s, &message);
+	tl__tick_request(s);
+	tl_tick();
+	tap_ok(!delivered && tl__tick_word, "watchdog.h: in a callback a tick does not look at what was asked");
+}
+
+static void test_asked(void)
+{
+	int r;
+
+	go("A", fn_nop, NULL);
+	tl_set_schedule_callback(ask_callback, NULL, NULL, NULL);
+	tl_schedule();
+	tl_set_schedule_callback(NULL, NULL, NULL, NULL);
+	tl_tick();
+	tap_ok(delivered && !tl__tick_word, "watchdog.h: the next one outside does");
+
+	tl_shield(true);
+	tl_task_kill(tl_current());
+	tl__tick_request(tl__sched_self);
+	r = tl_tick();
+	tap_is(r, 0, "watchdog.h: a tick of one that is shielded");
+	tl_shield(false);
+	tl__tick_request(tl__sched_self);
+	r = tl_tick();
+	tap_is(r, -ECANCELED, "watchdog.h: and when it is not any more");
+	tl__tick_request(tl__sched_self);
+	r = tl_tick();
+	tap_is(r, -ECANCELED, "watchdog.h: that does not catch it");
+	tap_is(caught(), ECANCELED, "watchdog.h: tl_catch() does");
+	tl__tick_request(tl__sched_self);
+	tap_is(tl_tick(), 0, "watchdog.h: then nothing is left to be said");
+	all_gone("asked");
 }
 
 static void test_function(void)
@@ -651,7 +709,7 @@ static void test_function(void)
 
 int main(void)
 {
-	tap_plan(125);
+	tap_plan(137);
 	if (tl_chan_new(&chan, sizeof(long), 0))
 		tap_bail("no channel");
 	test_interrupt();
@@ -672,9 +730,12 @@ int main(void)
 	test_arguments();
 	test_threads();
 	test_thread_kills();
+	test_asked();
 	test_function();
 	tl_chan_unref(chan);
 	tap_is(tl_sched_end(), 0, "sched.h: nothing is left");
+	tl__tick_word = TL__TICK_POLL;	/* asked too late */
 	tap_is(tl_tick(), 0, "watchdog.h: a tick after the end of the scheduler");
+	tap_ok(!tl__tick_word && !tl__sched_self, "watchdog.h: which makes none");
 	return tap_exit();
 }

@@ -177,7 +177,7 @@ const struct explore_scenario explore_core[] = {
 	  .setup = inbox_setup, .begin = inbox_begin, .body = order_body, .finish = inbox_finish },
 	{ .name = "inbox_end", .what = "a producer never touches a scheduler that has ended", .threads = 2,
 	  .setup = end_setup, .begin = inbox_begin, .body = end_body, .finish = inbox_finish },
-	{ .name = "inbox_end_two", .what = "nor do two of them", .threads = 3,
+	{ .name = "inbox_end_two", .what = "nor do two of them", .threads = 3, .bound = 2,
 	  .setup = end_two_setup, .begin = inbox_begin, .body = end_body, .finish = inbox_finish },
 	{ .name = "lock_two", .what = "two threads, twice each: one at a time, and all get in", .threads = 2,
 	  .setup = lock_setup, .body = lock_twice, .check = lock_check_two },

@@ -416,7 +416,7 @@ static void *thread_main(void *arg)
 		case BEGIN:
 			if (scenario->begin)
 				scenario->begin(me);
-			give(CONTROLLER);
+			give(me + 1 < count ? me + 1 : CONTROLLER);
 			break;
 		case BODY:
 			scenario->body(me);
@@ -426,7 +426,7 @@ static void *thread_main(void *arg)
 		case FINISH:
 			if (scenario->finish)
 				scenario->finish(me);
-			give(CONTROLLER);
+			give(me + 1 < count ? me + 1 : CONTROLLER);
 			break;
 		}
 	}
@@ -435,13 +435,9 @@ static void *thread_main(void *arg)
 
 static void each_in_turn(enum command c)
 {
-	int i;
-
 	command = c;
-	for (i = 0; i < count; i++) {
-		give(i);
-		take(CONTROLLER);
-	}
+	give(0);
+	take(CONTROLLER);
 }
 
 static void execute(void)

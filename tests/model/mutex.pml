@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
  * The lock word of lib/sync/word.c, as a mutex: newcomers may overtake, an unlock claims one waiter at most until that
- * one has tried again, and a waiter that gives up passes its wake-up on. Three tasklets of three threads take it twice
- * each; one of them may be killed and one may time out, at any moment. Wake-ups come by the inbox (wakeword.pml); the
+ * one has tried again, and a waiter that gives up passes its wake-up on. Three tasklets of three threads, of which
+ * two take it twice; one of these may time out, and the third may be killed, at any moment. Wake-ups come by the inbox (wakeword.pml); the
  * queue's lock is a section of its own. KEEP_OFF, which only delays, is left out, and so are readers.
  *
  * Holds: one holder at a time; nobody sleeps for ever while the mutex is free; at the end the word is 0.
@@ -13,7 +13,6 @@
  * MUTANT_WOKEN_STAYS: one that was woken takes the mutex and leaves the bit that says it is on its way.
  */
 #define TASKLETS 3
-#define ROUNDS 2
 
 #define LOCKED 1
 #define WAITERS 2
@@ -156,12 +155,12 @@ inline unlock()
 	wake_claimed()
 }
 
-proctype tasklet(byte me; bool may_time_out; bool may_be_killed)
+proctype tasklet(byte me; byte rounds; bool may_time_out; bool may_be_killed)
 {
 	byte old, claimed = TASKLETS, clear, i;
 	bool done, was, has, woken, killed;
 
-	for (i : 1 .. ROUNDS) {
+	for (i : 1 .. rounds) {
 		/* mutex.c:tl_mutex_lock_until(), word.c:tl__word_lock() */
 		has = false;
 		woken = false;
@@ -269,9 +268,9 @@ end_monitor:
 
 init {
 	atomic {
-		run tasklet(0, false, false);
-		run tasklet(1, true, false);
-		run tasklet(2, false, true);
+		run tasklet(0, 2, false, false);
+		run tasklet(1, 2, true, false);
+		run tasklet(2, 1, false, true);
 		run monitor()
 	}
 }

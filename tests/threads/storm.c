@@ -22,7 +22,7 @@
 static struct tl_chan *chan[CHANNELS];
 static _Atomic unsigned char sent[SENDERS * SHARE], received[SENDERS * SHARE];
 static _Atomic(struct tl_task *) victim[2 * SENDERS];
-static _Atomic int senders_left, tasks_left, wrong;
+static _Atomic int started, senders_left, tasks_left, wrong;
 static _Atomic bool over;
 static unsigned long seed;
 
@@ -94,6 +94,7 @@ static int fn_send(void *arg)
 	long n = (long)arg, i;
 	uint64_t rng = rng_of(n);
 
+	atomic_fetch_add(&started, 1);
 	for (i = 0; i < SHARE; i++) {
 		int r;
 
@@ -111,6 +112,7 @@ static int fn_receive(void *arg)
 	uint64_t rng = rng_of(-1 - (long)arg);
 	long v;
 
+	atomic_fetch_add(&started, 1);
 	for (;;) {
 		int r = receive_somehow(&rng, &v);
 
@@ -170,6 +172,7 @@ static void storm(size_t capacity, bool disturbed)
 	atomic_store(&senders_left, SENDERS);
 	atomic_store(&tasks_left, 2 * SENDERS);
 	atomic_store(&over, false);
+	atomic_store(&started, 0);
 	atomic_store(&wrong, 0);
 	for (i = 0; i < 2 * SENDERS; i++)
 		atomic_store(&victim[i], NULL);
@@ -177,8 +180,8 @@ static void storm(size_t capacity, bool disturbed)
 		chan[i] = new_chan(sizeof(long), capacity);
 	for (i = 0; i < THREADS; i++)
 		t[i] = start(work, (void *)i);
-	for (i = 0; i < 2 * SENDERS; i++)
-		await(atomic_load(&victim[i]));
+	/* One that has not begun would not survive a kill. */
+	await(atomic_load(&started) == 2 * SENDERS);
 	if (disturbed)
 		d = start(disturb, NULL);
 	await(!atomic_load(&senders_left));
