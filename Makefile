@@ -56,9 +56,6 @@ LIB_MAP := lib/libtasklet.map
 ifeq ($(CHECKED),yes)
 CPPFLAGS_CHECKED := -DTL_CHECKED
 LIB_MAP := $(O)/libtasklet-checked.map
-$(LIB_MAP): lib/libtasklet.map
-	@mkdir -p $(@D)
-	$(Q)sed '/^local:/,/\*;/d' $< > $@
 endif
 ifneq ($(SAN),)
 SAN_FLAGS := -fsanitize=$(SAN) -fno-omit-frame-pointer \
@@ -113,6 +110,10 @@ $(O)/%.o: %.S
 
 $(O)/libtasklet.a: $(LIB_OBJS)
 	$(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $^
+
+$(O)/libtasklet-checked.map: lib/libtasklet.map
+	@mkdir -p $(@D)
+	$(Q)sed '/^local:/,/\*;/d' $< > $@
 
 $(SO): $(LIB_OBJS) $(LIB_MAP)
 	$(call say,LD,$@)$(CC) -shared -Wl,-soname,libtasklet.so.$(SOVERSION) \

@@ -95,6 +95,20 @@ TL_API int tl_stall_detect(uint64_t limit_ns, tl_stall_fn *fn, void *arg);
  */
 TL_API int tl_stall_write(const struct tl_stall *stall, int fd);
 
+/*
+ * tl_deadlock_report - what this thread waited for when it was a deadlock
+ *
+ * When a call returns -EDEADLK, or a run with TL_RUN_THREADBLOCK says that it is
+ * one, what tl_dump() would have
+ * written of the thread's tasklets (at most 50 of them) is kept: each one's name,
+ * what it waits for, and its backtrace. With TL_DEADLOCK=report in the environment
+ * it is written to standard error too, by each thread that is told.
+ *
+ * Returns that text, which is valid until the thread's next deadlock; "" if there
+ * was none, or no memory for it.
+ */
+TL_API const char *tl_deadlock_report(void);
+
 TL_END_DECLS
 
 #endif

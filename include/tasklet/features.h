@@ -24,6 +24,8 @@ struct tl_features {
 	uint32_t io_uring_flags; /* IORING_SETUP_ flags that the kernel took */
 	uint32_t io_uring_entries; /* submission entries that the limits allow */
 	bool multishot_accept;
+	bool ring_messages;	/* threads wake each other's rings by those */
+	const char *doorbell;	/* else by: "futex", "eventfd" */
 };
 
 /*

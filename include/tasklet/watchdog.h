@@ -101,7 +101,8 @@ TL_API int tl__tick_slow(void);
  *
  * Returns 0; or, when it did look, what was thrown at the caller and is not
  * caught: -ECANCELED for a kill. That is no promise to report it each time, as
- * blocking calls do. No effect on a thread without a scheduler.
+ * blocking calls do. One with TL_UNWIND is unwound by a kill that it finds. No
+ * effect on a thread without a scheduler.
  *
  * Contexts: any thread, callbacks too (where nothing is interrupted); not signal
  * handlers. Memory ordering: what another thread did before it asked is visible

@@ -114,20 +114,6 @@ void tl__partner_wake_remote(const struct tl__partner *p)
 	tl__inbox_push(t->sched, &t->wake_message);
 }
 
-void tl__chan_enqueue(struct tl_chan *c, bool local, bool sending,
-		      struct tl__waiter *w)
-{
-	if (!local)
-		tl__chan_hold(c);
-	if (sending) {
-		tl__waiter_enqueue(&c->senders, w);
-		c->nsenders++;
-	} else {
-		tl__waiter_enqueue(&c->receivers, w);
-		c->nreceivers++;
-	}
-}
-
 /* --- the buffer ------------------------------------------------------------- */
 
 static size_t buffer_place(const struct tl_chan *c, size_t i)

@@ -287,8 +287,19 @@ bool tl__chan_recv_now(struct tl_chan *c, bool local, void *value,
 		       struct tl_error **error, struct tl__partner *p);
 
 /* Puts @w, whose value and error are set, into @c's queue; inside. */
-void tl__chan_enqueue(struct tl_chan *c, bool local, bool sending,
-		      struct tl__waiter *w);
+static inline void tl__chan_enqueue(struct tl_chan *c, bool local,
+				    bool sending, struct tl__waiter *w)
+{
+	if (!local)
+		tl__chan_hold(c);
+	if (sending) {
+		tl__waiter_enqueue(&c->senders, w);
+		c->nsenders++;
+	} else {
+		tl__waiter_enqueue(&c->receivers, w);
+		c->nreceivers++;
+	}
+}
 
 /* Takes @w off, if it is queued; inside. False: it wasn't. */
 static inline bool tl__chan_unqueue(struct tl_chan *c, bool sending,

@@ -49,8 +49,13 @@ static void unqueue_all_but(struct tl__select *select,
 		struct tl_select_case *c = &select->cases[i];
 		struct tl__waiter *w = tl__case_waiter(c);
 
-		if (c->chan && w != chosen)
-			tl__chan_unqueue(c->chan, c->op == TL_SELECT_SEND, w);
+		if (!c->chan || w == chosen)
+			continue;
+		tl__waiter_dequeue(w);	/* for good: nobody asks again */
+		if (c->op == TL_SELECT_SEND)
+			c->chan->nsenders--;
+		else
+			c->chan->nreceivers--;
 	}
 }
 
@@ -117,7 +122,8 @@ static const struct tl__wait_ops select_ops = {
 };
 
 /* Inside. */
-static bool is_ready(const struct tl_select_case *c)
+static inline __attribute__((always_inline)) bool
+is_ready(const struct tl_select_case *c)
 {
 	if (c->chan->closing)
 		return true;
@@ -137,11 +143,16 @@ static uint32_t random32(struct tl_sched *s)
 	return (uint32_t)((x * UINT64_C(0x2545f4914f6cdd1d)) >> 32);
 }
 
+/* Not all of the channels are local. */
+#define NOT_LOCAL (-2)
+
 /*
  * One of the cases that can happen now, each as likely as the others; or -1.
- * Inside all channels.
+ * Inside all channels; or, with @local, in our section alone: then NOT_LOCAL if
+ * that does not protect them all.
  */
-static int pick_ready(struct tl_sched *s, const struct tl__select *select)
+static inline int pick_ready(struct tl_sched *s, const struct tl__select *select,
+			     bool local)
 {
 	uint32_t ready = 0;
 	int i, pick = -1;
@@ -149,7 +160,11 @@ static int pick_ready(struct tl_sched *s, const struct tl__select *select)
 	for (i = 0; i < select->count; i++) {
 		const struct tl_select_case *c = &select->cases[i];
 
-		if (!c->chan || !is_ready(c))
+		if (!c->chan)
+			continue;
+		if (local && unlikely(!tl__chan_is_local(s, c->chan)))
+			return NOT_LOCAL;
+		if (!is_ready(c))
 			continue;
 		ready++;
 		/* The n-th one takes over with probability 1/n. */
@@ -174,26 +189,16 @@ static int check_cases(const struct tl_select_case *cases, int count)
 
 /* --- sections over all channels --------------------------------------------- */
 
-static bool all_local(const struct tl_sched *s, const struct tl__select *select)
+/* Enters them all, and picks. Afterwards select->shared says how. */
+static int enter_all(struct tl_sched *s, struct tl__select *select)
 {
-	int i;
-
-	for (i = 0; i < select->count; i++)
-		if (select->cases[i].chan &&
-		    !tl__chan_is_local(s, select->cases[i].chan))
-			return false;
-	return true;
-}
-
-/* Enters them all. Afterwards select->shared says how. */
-static void enter_all(struct tl_sched *s, struct tl__select *select)
-{
-	int i;
+	int i, pick;
 
 	select->shared = false;
 	if (likely(tl__local_enter(s))) {
-		if (likely(all_local(s, select)))
-			return;
+		pick = pick_ready(s, select, true);
+		if (likely(pick != NOT_LOCAL))
+			return pick;
 		tl__local_leave(s);
 	}
 	select->shared = true;
@@ -201,6 +206,7 @@ static void enter_all(struct tl_sched *s, struct tl__select *select)
 		if (select->cases[i].chan)
 			tl__chan_share(select->cases[i].chan);
 	tl__select_lock_all(select);
+	return pick_ready(s, select, false);
 }
 
 static void leave_all(struct tl_sched *s, struct tl__select *select)
@@ -331,9 +337,9 @@ static int do_select(struct tl_select_case *cases, int count,
 	}
 	checked = blocking && deadline_ns == TL_FOREVER && may_block(s, me);
 	for (;;) {
-		enter_all(s, &select);
-		pick = asked >= 0 && is_ready(&cases[asked]) ?
-			asked : pick_ready(s, &select);
+		pick = enter_all(s, &select);
+		if (unlikely(asked >= 0) && is_ready(&cases[asked]))
+			pick = asked;
 		if (pick >= 0 && (pick == asked || likely(!s->slow))) {
 			tl__deadline_disarm(s, me);
 			r = do_case(s, me, &select, &cases[pick], blocking);

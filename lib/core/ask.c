@@ -33,7 +33,7 @@
 #include "os/log.h"
 
 #define INBOX_NS (100 * UINT64_C(1000000))	/* patience with the inbox */
-#define SIGNAL_NS (200 * UINT64_C(1000000))	/* and with the signal */
+#define SIGNAL_NS (500 * UINT64_C(1000000))	/* and with the signal */
 
 enum phase { FREE, ASKED, ASKED_SIGNAL, TAKEN, ANSWERED };
 

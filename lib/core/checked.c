@@ -70,6 +70,11 @@ static void given_up(const void *lock)
 		}
 }
 
+void tl__checked_forget(const void *lock)
+{
+	given_up(lock);
+}
+
 /* --- reports ---------------------------------------------------------------- */
 
 static bool is_new(void *place)
@@ -93,12 +98,16 @@ static bool is_new(void *place)
 
 static const char *place_name(void *place, char *text, size_t size)
 {
-	Dl_info info;
+	Dl_info info = { 0 };
 
 	if (dladdr(place, &info) && info.dli_sname)
 		snprintf(text, size, "%s+%#lx", info.dli_sname,
 			 (unsigned long)((char *)place -
 					 (char *)info.dli_saddr));
+	else if (info.dli_fname)
+		snprintf(text, size, "%s(+%#lx)", info.dli_fname,
+			 (unsigned long)((char *)place -
+					 (char *)info.dli_fbase));
 	else
 		snprintf(text, size, "%p", place);
 	return text;
@@ -109,7 +118,7 @@ void tl__checked_leave(const struct tl_task *me, const char *does)
 	const struct tl_task *task = by_whom(me);
 	int saved = errno;
 	unsigned int i;
-	char text[128];
+	char text[256];
 	const char *mode;
 
 	for (i = 0; i < count; i++) {

@@ -34,6 +34,7 @@ struct walk {
 	const struct tl_task *here;	/* on whose stack we are */
 	const void *below;		/* frames down to this one are ours */
 	uint64_t now;
+	uint64_t left;			/* how many may still be shown */
 };
 
 static void count(struct tl__out *out, uint64_t n, const char *what)
@@ -153,11 +154,15 @@ static void put_trace(const struct walk *walk, const struct tl_task *t)
 
 static bool put_task(struct tl_task *t, void *arg)
 {
-	const struct walk *walk = arg;
+	struct walk *walk = arg;
 
 	/* What is neither alive nor has a handle is a free stack. */
 	if (!tl__is_alive(t) && !tl__refs(t))
 		return true;
+	if (!walk->left--) {
+		tl__out_str(&walk->report->out, "  and others\n");
+		return false;
+	}
 	put_line(walk, t);
 	if (tl__is_alive(t) && (t->flags & TL__STARTED))
 		put_trace(walk, t);
@@ -221,7 +226,8 @@ static void add_up(struct totals *totals, uint64_t alive, bool running,
 }
 
 /* The block of the calling thread, whose frames down to @below are ours. */
-static int dump_own(struct tl_sched *s, int fd, const void *below)
+static int dump_own(struct tl_sched *s, int fd, const void *below,
+		    uint64_t limit)
 {
 	struct walk walk = {
 		.report = tl__report_begin(fd),
@@ -229,6 +235,7 @@ static int dump_own(struct tl_sched *s, int fd, const void *below)
 		.here = stack_owner(s, below),
 		.below = below,
 		.now = tl__now(),
+		.left = limit,
 	};
 	struct tl__out *out = &walk.report->out;
 	bool running = s->head;
@@ -246,10 +253,10 @@ static int dump_own(struct tl_sched *s, int fd, const void *below)
 	return tl__report_end(walk.report);
 }
 
-tl__cold int tl__dump_own(struct tl_sched *s, int fd)
+tl__cold int tl__dump_own(struct tl_sched *s, int fd, uint64_t limit)
 {
 	int saved = errno;
-	int r = dump_own(s, fd, __builtin_frame_address(0));
+	int r = dump_own(s, fd, __builtin_frame_address(0), limit);
 
 	errno = saved;
 	return r;
@@ -262,7 +269,7 @@ static void dump_asked(struct tl_sched *s, void *arg, const void *below)
 	int saved = errno;
 
 	add_up(totals, s->alive, s->head, s->runcount, s->paused);
-	totals->error = dump_own(s, totals->fd, below);
+	totals->error = dump_own(s, totals->fd, below, UINT64_MAX);
 	errno = saved;
 }
 
@@ -342,7 +349,7 @@ static void dump_thread(struct totals *totals, const struct tl__asked *asked,
 
 	if (asked->sched == s) {
 		add_up(totals, s->alive, s->head, s->runcount, s->paused);
-		totals->error = dump_own(s, totals->fd, below);
+		totals->error = dump_own(s, totals->fd, below, UINT64_MAX);
 		return;
 	}
 	answer = tl__ask(asked, dump_asked, totals);

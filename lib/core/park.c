@@ -15,6 +15,7 @@
 #endif
 
 #include "base/list.h"
+#include "core/deadlock.h"
 #include "core/kill.h"
 #include "core/run.h"
 #include "core/watchdog.h"
@@ -260,6 +261,7 @@ static bool wait_for_others(struct tl_sched *s)
 	if (!s->deadlock && sleep_for_others(s))
 		return true;
 	s->deadlock = false;
+	tl__deadlock_note(s);
 	return tl__run_wake_innermost(s);
 }
 

@@ -24,9 +24,9 @@ int tl__report_end(struct tl__report *report);	/* 0 or -errno */
 
 /*
  * Writes what the calling thread's tasklets do, as tl_dump() does for each
- * thread. Does not switch. Returns 0 or -errno.
+ * thread; at most @limit of them. Does not switch. Returns 0 or -errno.
  */
-int tl__dump_own(struct tl_sched *s, int fd);
+int tl__dump_own(struct tl_sched *s, int fd, uint64_t limit);
 
 /* " 12 (name)"; nothing in brackets if there is no name. */
 void tl__report_label(struct tl__report *report, uint64_t id,

@@ -327,6 +327,7 @@ int tl_sched_end(void)
 		return (int)(s->alive - 1);
 	close_doors(s);
 	late = s->main->stale;
+	tl__free(s->deadlock_text);
 	if (s->reactor_ops)
 		s->reactor_ops->destroy(s->reactor);
 	tl__heap_fini(&s->timers);

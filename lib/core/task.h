@@ -261,6 +261,7 @@ struct tl_sched {
 	struct tl__message deadlock_message;
 	bool deadlock_sent;		/* under its lock */
 	bool deadlock;			/* has come, and was not reported yet */
+	char *deadlock_text;		/* of deadlock.c; NULL: none */
 	uint64_t recheck_ns;		/* until the next look for unknown threads */
 	struct tl__list in_threads;
 	pthread_t pthread;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/list.h"
+#include "core/checked.h"
 #include "os/clock.h"
 #include "os/log.h"
 #include "os/tids.h"
@@ -197,6 +198,7 @@ void tl__threads_after_fork_in_child(void)
 	struct tl_sched *s = tl__sched_self;
 
 	pthread_mutex_init(&lock, NULL);
+	tl__checked_forget(&lock);
 	tl__list_init(&all);
 	tl__tids_after_fork(s != NULL);
 	/* relaxed: there is no other thread */

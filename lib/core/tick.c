@@ -46,6 +46,11 @@ int tl__tick_slow(void)
 		__atomic_store_n(&tl__tick_word, 0, __ATOMIC_RELAXED);
 		return 0;
 	}
+	/* Most ticks of a run with a budget of ticks. */
+	if (likely(tl__tick_bits() == TL__TICK_COUNT && s->watch.ticks_left > 1)) {
+		s->watch.ticks_left--;
+		return 0;
+	}
 	me = tl__me(s);
 	if (tl__tick_bits() & TL__TICK_POLL)
 		poll_inbox(s);

@@ -235,6 +235,7 @@ static void epoll_features(const struct tl__io *io, struct tl_features *out)
 {
 	(void)io;
 	out->multishot_accept = false;
+	out->doorbell = "eventfd";
 }
 
 /* An event of the bell is an edge, so that nobody has to read it. */

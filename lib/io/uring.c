@@ -19,11 +19,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "io/uring-bell.h"
 #include "io/uring-fds.h"
 #include "io/uring-ops.h"
 #include "os/clock.h"
@@ -38,11 +38,8 @@ enum tag {
 	TAG_OP,
 	TAG_CANCEL,
 	TAG_BELL,
-	/*
-	 * Only wakes the thread. Nothing sends it yet: it is for a sender that
-	 * has a ring too (IORING_OP_MSG_RING), which is cheaper than the bell.
-	 */
-	TAG_WAKE,
+	TAG_WAKE,	/* another ring's message: only wakes the thread */
+	TAG_MESSAGE,	/* our own to another ring has failed */
 	TAG_MASK = 7,
 };
 
@@ -52,11 +49,9 @@ struct uring {
 	struct tl__uring_fds fds;
 	unsigned int held;		/* operations that have not ended */
 	struct tl__list backlog;
-	int bell_fd;
-	bool bell_armed;
+	struct tl__bell bell;
 	bool entered_just_now;		/* by a wait, and nothing ran since */
 	bool ending;
-	uint64_t bell_count;		/* the kernel writes here */
 };
 
 static struct uring *uring_of(struct tl__io *io)
@@ -98,17 +93,10 @@ static void want_sqe(struct uring *u, struct tl__io_op *op)
 	tl__list_add_tail(&u->backlog, &op->queue);
 }
 
-/* The doorbell is a read like any other, always under way and never counted. */
+/* The doorbell is always under way and never counted. */
 static void arm_bell(struct uring *u)
 {
-	struct io_uring_sqe *sqe = tl__uring_sqe(&u->ring);
-
-	if (!sqe)
-		return;		/* refill() will */
-	io_uring_prep_read(sqe, u->bell_fd, &u->bell_count,
-			   sizeof(u->bell_count), 0);
-	sqe->user_data = TAG_BELL;
-	u->bell_armed = true;
+	tl__bell_arm(&u->bell, &u->ring, TAG_BELL); /* no room: refill() will */
 }
 
 /* Fills what room there is. Returns whether more is wanted. */
@@ -117,7 +105,7 @@ static bool refill(struct uring *u)
 	struct io_uring_sqe *sqe;
 	struct tl__io_op *op;
 
-	if (unlikely(!u->bell_armed && !u->ending))
+	if (unlikely(!u->bell.armed && !u->ending))
 		arm_bell(u);
 	while (!tl__list_empty(&u->backlog)) {
 		sqe = tl__uring_sqe(&u->ring);
@@ -128,7 +116,7 @@ static bool refill(struct uring *u)
 		op->state &= ~OP_BACKLOG;
 		fill(u, sqe, op);
 	}
-	return !u->bell_armed && !u->ending;
+	return !u->bell.armed && !u->ending;
 }
 
 /*
@@ -248,11 +236,12 @@ static void on_completion(struct uring *u, const struct io_uring_cqe *cqe)
 			finish(u, op);
 		break;
 	case TAG_BELL:
-		u->bell_armed = false;
+		u->bell.armed = false;
 		if (!u->ending)
 			arm_bell(u);
 		break;
 	case TAG_WAKE:
+	case TAG_MESSAGE:
 		break;
 	}
 }
@@ -337,17 +326,25 @@ static void uring_wait(void *reactor, uint64_t deadline_ns)
 	reap(u);
 }
 
+/* The calling thread's, if it has one that can send. */
+static struct uring *own_ring(void)
+{
+	const struct tl_sched *s = tl__sched_self;
+	struct uring *u;
+
+	if (!s || s->reactor_ops != &tl__io_uring.reactor)
+		return NULL;
+	u = s->reactor;
+	return u->ending ? NULL : u;
+}
+
 static void uring_wake(void *reactor)
 {
-	struct uring *u = reactor;
-	uint64_t one = 1;
-	int saved = errno;
+	struct uring *u = reactor, *own = own_ring();
 
-	/* Can't fail: nobody rings 2^64 times before the read. */
-	if (write(u->bell_fd, &one, sizeof(one)) < 0)
-		tl__log_once("the doorbell is out of order: %s",
-			     strerror(errno));
-	errno = saved;
+	if (!own || !tl__bell_message(&own->ring, &u->ring, TAG_WAKE,
+				      TAG_MESSAGE))
+		tl__bell_ring(&u->bell);
 }
 
 /* It can't be rung: a program may have closed descriptors that it did not open. */
@@ -355,9 +352,9 @@ static void disarm_bell(struct uring *u)
 {
 	struct io_uring_sqe *sqe;
 
-	while (u->bell_armed && !(sqe = tl__uring_sqe(&u->ring)))
+	while (u->bell.armed && !(sqe = tl__uring_sqe(&u->ring)))
 		uring_wait(u, soon(TL_FOREVER));
-	if (!u->bell_armed)
+	if (!u->bell.armed)
 		return;
 	io_uring_prep_cancel64(sqe, TAG_BELL, 0);
 	sqe->user_data = TAG_WAKE;
@@ -376,10 +373,10 @@ static void uring_destroy(void *reactor)
 	for (fd = 0; fd < (int)u->fds.count; fd++)
 		give_up_all(u, fd);
 	disarm_bell(u);
-	while (u->held || u->bell_armed)
+	while (u->held || u->bell.armed)
 		uring_wait(u, TL_FOREVER);
 	tl__uring_close(&u->ring);
-	close(u->bell_fd);
+	tl__bell_close(&u->bell);
 	tl__uring_fds_free(&u->fds);
 	tl__free(u);
 }
@@ -446,7 +443,7 @@ static void uring_forked(struct tl__io *io)
 	struct uring *u = uring_of(io);
 
 	tl__uring_close_forked(&u->ring);
-	close(u->bell_fd);
+	tl__bell_close(&u->bell);
 }
 
 static void uring_features(const struct tl__io *io, struct tl_features *out)
@@ -456,6 +453,8 @@ static void uring_features(const struct tl__io *io, struct tl_features *out)
 	out->io_uring_flags = u->ring.setup_flags;
 	out->io_uring_entries = u->ring.ring.sq.ring_entries;
 	out->multishot_accept = u->ring.multishot_accept;
+	out->doorbell = u->bell.futex ? "futex" : "eventfd";
+	out->ring_messages = u->ring.msg_ring && !tl__bell_test_no_message;
 }
 
 static int uring_create(struct tl_sched *s, struct tl__io **out,
@@ -472,9 +471,8 @@ static int uring_create(struct tl_sched *s, struct tl__io **out,
 	r = tl__uring_open(&u->ring, why);
 	if (r)
 		goto free_memory;
-	u->bell_fd = eventfd(0, EFD_CLOEXEC);
-	if (u->bell_fd < 0) {
-		r = -errno;
+	r = tl__bell_open(&u->bell, &u->ring);
+	if (r) {
 		*why = "no descriptor is left for an eventfd";
 		goto close_ring;
 	}

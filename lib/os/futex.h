@@ -31,4 +31,10 @@ static inline void tl__futex_wake(_Atomic uint32_t *word, int count)
 	syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
 }
 
+/* For a word that io_uring waits on, with the key that is not private. */
+static inline void tl__futex_wake_shared(_Atomic uint32_t *word, int count)
+{
+	syscall(SYS_futex, word, FUTEX_WAKE, count, NULL, NULL, 0);
+}
+
 #endif

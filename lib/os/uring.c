@@ -24,7 +24,10 @@
 /* What liburing 2.3, the oldest that serves, has no names for. */
 #define ENTER_ABS_TIMER		(1u << 5)	/* 6.12 */
 #define ENTER_NO_IOWAIT		(1u << 7)	/* 6.15 */
+#define FEAT_REG_REG_RING	(1u << 13)	/* 6.3 */
 #define FEAT_NO_IOWAIT		(1u << 17)
+#define OP_FUTEX_WAIT		51		/* 6.7 */
+#define FUTEX_OF_U32		2u		/* FUTEX2_SIZE_U32; not _PRIVATE */
 #ifndef RWF_NOSIGNAL
 #define RWF_NOSIGNAL		0x00000100	/* 6.18 */
 #endif
@@ -180,6 +183,16 @@ static int probe(struct tl__uring *u)
 	u->multishot_accept =
 		io_uring_opcode_supported(found, IORING_OP_SOCKET) &&
 		!tl__uring_test_old;
+	u->futex_wait = !tl__uring_test_old && found->last_op >= OP_FUTEX_WAIT &&
+			(found->ops[OP_FUTEX_WAIT].flags & IO_URING_OP_SUPPORTED);
+	/*
+	 * Messages to rings that defer their work came right in 6.3, with the
+	 * feature that is asked for here.
+	 */
+	u->msg_ring = !tl__uring_test_old &&
+		io_uring_opcode_supported(found, IORING_OP_MSG_RING) &&
+		(u->ring.features & FEAT_REG_REG_RING) &&
+		(u->ring.features & IORING_FEAT_CQE_SKIP);
 	io_uring_free_probe(found);
 	return r;
 }
@@ -379,4 +392,28 @@ int tl__uring_wait(struct tl__uring *u, bool submit, uint64_t deadline_ns)
 		arg.ts = (uintptr_t)&limit;
 	r = enter(u, submit ? publish(u) : 0, 1, u->wait_flags, &arg);
 	return r == -ETIME ? 0 : r;
+}
+
+void tl__uring_prep_futex_wait(struct io_uring_sqe *sqe,
+			       const _Atomic uint32_t *word, uint32_t value)
+{
+	memset(sqe, 0, sizeof(*sqe));
+	sqe->opcode = OP_FUTEX_WAIT;
+	sqe->fd = FUTEX_OF_U32;
+	sqe->addr = (uintptr_t)word;
+	sqe->off = value;
+	sqe->addr3 = UINT32_MAX;	/* any bit of a waker's mask */
+}
+
+bool tl__uring_has_cqe(const struct tl__uring *u, uint64_t user_data)
+{
+	const struct io_uring_cq *cq = &u->ring.cq;
+	unsigned int head = *cq->khead, tail;
+
+	/* pairs with the kernel's release of the tail: what the CQEs say */
+	tail = __atomic_load_n(cq->ktail, __ATOMIC_ACQUIRE);
+	for (; head != tail; head++)
+		if (cq->cqes[head & cq->ring_mask].user_data == user_data)
+			return true;
+	return false;
 }

@@ -23,6 +23,8 @@ struct tl__uring {
 	uint32_t enter_flags;	/* IORING_ENTER_ of each enter */
 	uint32_t wait_flags;	/* ... of those that wait */
 	bool multishot_accept;
+	bool futex_wait;	/* IORING_OP_FUTEX_WAIT */
+	bool msg_ring;		/* to rings of any set-up; and silent success */
 	uint32_t write_flags;	/* RWF_ of each write: never SIGPIPE */
 	/*
 	 * How many writes are under way of which that can't be said. Each enter
@@ -71,6 +73,13 @@ static inline unsigned int tl__uring_pending(const struct tl__uring *u)
 	/* relaxed: the kernel moves the head in our own enter only */
 	return sq->sqe_tail - __atomic_load_n(sq->khead, __ATOMIC_RELAXED);
 }
+
+/* Fills @sqe: waits while *@word == @value, with the key that all may use. */
+void tl__uring_prep_futex_wait(struct io_uring_sqe *sqe,
+			       const _Atomic uint32_t *word, uint32_t value);
+
+/* Whether a completion with @user_data waits to be reaped. */
+bool tl__uring_has_cqe(const struct tl__uring *u, uint64_t user_data);
 
 /* Whether completions wait in the kernel for an enter that asks for them. */
 static inline bool tl__uring_flagged(const struct tl__uring *u)

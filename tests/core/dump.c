@@ -378,13 +378,26 @@ static void test_threads(void)
 	dump_ok(lines_with("\nthread ") == 1, "9: ... are not in it");
 }
 
+/* On a machine that is busy elsewhere a thread may take too long to answer even a signal: once more, then. */
+static int dump_patiently(void)
+{
+	int i, r = 0;
+
+	for (i = 0; i < (CHECK_TSAN ? 3 : 20); i++) {
+		r = dump();
+		if (r || !has("does not answer"))
+			break;
+	}
+	return r;
+}
+
 static void test_silent(void)
 {
 	static const char byte;
 	pthread_t t;
 
 	t = start_and_wait(thread_of, fn_computes);
-	tap_is(dump(), 0, "9: a thread that computes does not hold us up");
+	tap_is(dump_patiently(), 0, "9: a thread that computes does not hold us up");
 	dump_ok(has("\nthread %d (", tid) && has("3 tasklets: 1 running, 1 runnable, 0 blocked, 1 paused; busy, so only "
 						 "this one\n") &&
 		!strcmp(line_of("worker"), "running") && has(" (worker) running\n    #0 "),
@@ -401,7 +414,7 @@ static void test_silent(void)
 	tap_is(tl_dump_set_signal(SIGUSR1), -EBUSY, "9: ... that the program uses");
 	tap_is(tl_dump_set_signal(SIGUSR2), 0, "9: a free one");
 	tap_is(tl_dump_set_signal(SIGUSR2), 0, "9: once more");
-	dump();
+	dump_patiently();
 	dump_ok(!strcmp(line_of("worker"), "running"), "9: serves as well");
 	signal(SIGUSR2, SIG_DFL);
 	dump();
@@ -413,7 +426,7 @@ static void test_silent(void)
 	if (pipe(pipe_fd))
 		tap_bail("no pipe");
 	t = start_and_wait(thread_of, fn_reads);
-	tap_is(dump(), 0, "9: a thread in a system call");
+	tap_is(dump_patiently(), 0, "9: a thread in a system call");
 	if (CHECK_TSAN)
 		tap_skip("ThreadSanitizer keeps signals back in this system call");
 	else

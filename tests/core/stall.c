@@ -102,14 +102,21 @@ static bool has_frame(const struct report *r, const void *fn)
 
 static void test_spin(void)
 {
-	struct tl_task *t;
+	struct tl_task *t = NULL;
 	unsigned int i;
+	int tries;
 
-	nreports = 0;
-	detect(20 * MS);
-	t = mk("cruncher", fn_spin, (void *)3);
-	tl_schedule();
-	detect(20 * MS);	/* nobody is in a report any more */
+	/* On a machine that is busy elsewhere a thread may take too long to answer. */
+	for (tries = 0; tries < 5; tries++) {
+		tl_task_unref(t);
+		nreports = 0;
+		detect(20 * MS);
+		t = mk("cruncher", fn_spin, (void *)3);
+		tl_schedule();
+		tl_stall_detect(0, NULL, NULL);	/* nobody is in a report any more */
+		if (reports[0].id && reports[1].id && reports[2].id)
+			break;
+	}
 	if (!tap_ok(count() >= 3, "9: a tasklet that computes is reported, again and again")) {
 		tap_skip_rest("no report comes");
 		return;
@@ -144,17 +151,21 @@ static int fn_read(void *arg)
 
 static void test_system_call(void)
 {
-	int fd[2];
+	int fd[2], tries;
 
 	if (pipe(fd))
 		tap_bail("no pipe");
 	tl_stall_detect(0, NULL, NULL);
-	nreports = 0;
 	release_fd = fd[1];
-	detect(20 * MS);
-	go("reader", fn_read, (void *)(long)fd[0]);
-	tl_schedule();
-	tl_stall_detect(0, NULL, NULL);
+	for (tries = 0; tries < (CHECK_TSAN ? 1 : 5); tries++) {
+		nreports = 0;
+		detect(20 * MS);
+		go("reader", fn_read, (void *)(long)fd[0]);
+		tl_schedule();
+		tl_stall_detect(0, NULL, NULL);
+		if (reports[0].id)
+			break;
+	}
 	release_fd = -1;
 	tap_ok(count() >= 1, "9: one in a system call is reported, which is restarted");
 	if (CHECK_TSAN)
@@ -387,6 +398,19 @@ static bool is_report(void)
 	       strstr(said_there, " ms\n    #0 ");
 }
 
+/* Once more where the thread took too long to answer. */
+static bool reported(int (*fn)(int fd), const char *environment)
+{
+	int i, status = -1;
+
+	for (i = 0; i < 5; i++) {
+		status = in_child(fn, environment);
+		if (!strstr(said_there, "libtasklet: a tasklet has held"))
+			break;
+	}
+	return status == 0 && is_report();
+}
+
 #define said_ok(cond, ...)				\
 	do {						\
 		if (!tap_ok(cond, __VA_ARGS__))		\
@@ -400,8 +424,8 @@ static void test_environment(void)
 	char want[64];
 	size_t i;
 
-	said_ok(in_child(child_spins, "20ms") == 0 && is_report(), "9: TL_STALL=20ms: a report on stderr");
-	said_ok(in_child(child_spins, "15") == 0 && is_report(), "9: TL_STALL=15: a number is milliseconds");
+	said_ok(reported(child_spins, "20ms"), "9: TL_STALL=20ms: a report on stderr");
+	said_ok(reported(child_spins, "15"), "9: TL_STALL=15: a number is milliseconds");
 	for (i = 0; i < ARRAY_LEN(bad); i++) {
 		snprintf(want, sizeof(want), "libtasklet: TL_STALL=%s: ", bad[i]);
 		said_ok(in_child(child_ends, bad[i]) == 0 && !strncmp(said_there, want, strlen(want)) &&
@@ -431,14 +455,14 @@ static void test_fork(void)
 	if (CHECK_TSAN || emulated())
 		tap_skip("%s can't start a thread in a forked child", CHECK_TSAN ? "ThreadSanitizer" : "qemu");
 	else
-		said_ok(in_child(child_spins, NULL) == 0 && is_report(), "9: the detector is on in the child as well");
+		said_ok(reported(child_spins, NULL), "9: the detector is on in the child as well");
 	tl_current();
 	if (CHECK_TSAN || emulated()) {
 		tap_skip("the same");
 		tap_skip("the same");
 	} else {
-		said_ok(in_child(child_spins, NULL) == 0 && is_report(), "9: in one that has tasklets already");
-		said_ok(in_child(child_spins_soon, NULL) == 0 && is_report(), "9: from its first switch on");
+		said_ok(reported(child_spins, NULL), "9: in one that has tasklets already");
+		said_ok(reported(child_spins_soon, NULL), "9: from its first switch on");
 	}
 	tl_stall_detect(0, NULL, NULL);
 }

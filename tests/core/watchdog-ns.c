@@ -190,6 +190,7 @@ static int fn_trapped(UNUSED void *arg)
 		if (tl_tick())
 			return -EIO;
 	tl_switch_trap(-1);
+	say("%d", tl__sched_self->watch.alarmed);
 	return fn_spin(NULL);
 }
 
@@ -199,6 +200,7 @@ static void test_held_off(void)
 
 	go("A", fn_trapped, NULL);
 	tap_is(run_ns(MS, 0, &victim), TL_RUN_INTERRUPTED, "3.5: time that is up while a trap is set must be up once more");
+	tap_str(said(), "1", "3.5: for which the alarm is armed");
 	stop = true;
 	go_on(victim);
 	tl_run();
@@ -367,7 +369,7 @@ static void test_fork(void)
 
 int main(void)
 {
-	tap_plan(51);
+	tap_plan(52);
 	threads_before = threads_at_rest();
 	if (tl_chan_new(&chan, sizeof(long), 0))
 		tap_bail("no channel");

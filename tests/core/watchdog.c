@@ -641,6 +641,48 @@ static void test_threads(void)
 	all_gone("threads");
 }
 
+static void say_deferred(UNUSED void *arg)
+{
+	say("deferred");
+}
+
+static int fn_unwound(void *arg)
+{
+	tl_defer(say_deferred, NULL);
+	if (arg) {	/* killed before, and now it is asked to look */
+		tl_shield(true);
+		tl_task_kill(tl_current());
+		tl_shield(false);
+		tl__tick_request(tl__sched_self);
+		tl_tick();
+	} else {
+		fn_spin((void *)10L);
+	}
+	say("back");
+	return 0;
+}
+
+static void test_unwind(void)
+{
+	struct tl_task_attr attr = { .size = sizeof(attr), .flags = TL_UNWIND };
+	struct tl_task *t, *victim;
+
+	if (tl_spawn_attr(&t, &attr, fn_unwound, NULL)) {
+		tap_skip("no unwinder");
+		tap_skip("no unwinder");
+		return;
+	}
+	run_ticks(5, 0, &victim);
+	tl_task_kill(victim);
+	tl_task_unref(victim);
+	tl_task_unref(t);
+	tap_str(said(), "deferred", "watchdog.h: a kill of a victim unwinds it at its tick");
+	tl_spawn_attr(&t, &attr, fn_unwound, (void *)1);
+	tl_run();
+	tl_task_unref(t);
+	tap_str(said(), "deferred", "watchdog.h: so does one that a tick finds");
+}
+
 static bool delivered;
 
 static void deliver_nothing(UNUSED struct tl_sched *s, UNUSED struct tl__message *message)
@@ -709,7 +751,7 @@ static void test_function(void)
 
 int main(void)
 {
-	tap_plan(137);
+	tap_plan(139);
 	if (tl_chan_new(&chan, sizeof(long), 0))
 		tap_bail("no channel");
 	test_interrupt();
@@ -730,6 +772,7 @@ int main(void)
 	test_arguments();
 	test_threads();
 	test_thread_kills();
+	test_unwind();
 	test_asked();
 	test_function();
 	tl_chan_unref(chan);

@@ -51,6 +51,13 @@ static void begin(int me)
 	if (!me) {
 		explore_assert(!tl_chan_new(&chan, sizeof(long), capacity));
 		explore_assert(!tl_chan_new(&other, sizeof(long), capacity));
+		/* Locks are taken in the order of addresses: each time the same. */
+		if (other < chan) {
+			struct tl_chan *first = other;
+
+			other = chan;
+			chan = first;
+		}
 	} else if (shared) {
 		explore_assert(tl_chan_try_recv(chan, &value[me]) == -EAGAIN);
 		explore_assert(tl_chan_try_recv(other, &value[me]) == -EAGAIN);
@@ -61,6 +68,7 @@ static void finish(int me)
 {
 	if (!me) {
 		explore_assert(tl_chan_balance(chan) == left);
+		explore_assert(!victim || !tl_task_is_alive(victim));
 		tl_chan_unref(chan);
 		tl_chan_unref(other);
 		tl_task_unref(victim);
@@ -242,6 +250,40 @@ static void check_kill_remote(void)
 	check_one_of(victim_result, victim_value, -ECANCELED);
 }
 
+/* --- the end of a thread ---------------------------------------------------------------------------------------------- */
+
+/* Its scheduler ends, with all that it has, while another thread sends to one of its tasklets. Its memory is unmapped. */
+static void body_end(int me)
+{
+	if (me)
+		try_send(me, chan, 7);
+	else
+		result[0] = tl_sched_end();
+}
+
+static void check_end(void)
+{
+	explore_assert(!result[0]);
+	check_one_of(victim_result, victim_value, -ECANCELED);
+}
+
+/* The same, while another thread kills that tasklet and gives its handle up. */
+static void body_end_mail(int me)
+{
+	if (me) {
+		result[1] = tl_task_kill(victim);
+		tl_task_unref(victim);
+		victim = NULL;
+	} else {
+		result[0] = tl_sched_end();
+	}
+}
+
+static void check_end_mail(void)
+{
+	explore_assert(!result[0] && !result[1] && victim_result == -ECANCELED);
+}
+
 /* --- select ----------------------------------------------------------------------------------------------------------- */
 
 static int fn_select(void *arg)
@@ -278,6 +320,41 @@ static void check_select(void)
 	explore_assert(victim_value == victim_result + 1 && !result[victim_value]);
 }
 
+/* The select waits on channels of its own thread, and these become shared. */
+static void body_select_local(int me)
+{
+	long v = 2;
+
+	if (me) {
+		try_send(me, chan, 1);
+		return;
+	}
+	result[2] = tl_chan_try_send(other, &v);
+	wait_for_victim();
+}
+
+#define check_select_local check_select
+
+/* Two selects, each of which may do what the other one waits for: on one of two channels. */
+static void body_selects(int me)
+{
+	long sent[] = { 1, 2 }, got[] = { 0, 0 };
+	struct tl_select_case cases[] = {
+		{ me ? chan : other, me ? TL_SELECT_SEND : TL_SELECT_RECV, 0, me ? &sent[0] : &got[1], { 0 } },
+		{ me ? other : chan, me ? TL_SELECT_SEND : TL_SELECT_RECV, 0, me ? &sent[1] : &got[0], { 0 } },
+	};
+
+	result[me] = tl_select(cases, 2);
+	explore_assert(result[me] >= 0 && !cases[result[me]].result);
+	/* The value of the channel on which it happened. */
+	value[me] = me ? sent[result[me]] : got[0] + got[1];
+}
+
+static void check_selects(void)
+{
+	explore_assert(value[0] == value[1] && result[0] == 1 - result[1]);
+}
+
 /* --- nobody will ever come -------------------------------------------------------------------------------------------- */
 
 /* Both wait for the other to send: each is told, and nobody before both wait. */
@@ -303,7 +380,12 @@ const struct explore_scenario explore_chan[] = {
 	{ SCENARIO(close, shared, 3), .begin = begin_victim, .what = "received or closed, as the sender was told" },
 	{ SCENARIO(kill, shared, 2), .begin = begin_victim, .what = "received or killed, as the sender was told" },
 	{ SCENARIO(kill_remote, shared, 3), .begin = begin_victim, .what = "the same, killed by a third thread" },
+	{ SCENARIO(end, shared, 2), .begin = begin_victim, .what = "the same, by the end of its thread" },
+	{ SCENARIO(end_mail, local, 2), .begin = begin_victim,
+	  .what = "a kill from another thread meets the end of its scheduler" },
 	{ SCENARIO(select, shared, 3), .begin = begin_select, .bound = 2, .what = "exactly one case happens, as the senders were told" },
+	{ SCENARIO(select_local, local, 2), .begin = begin_select, .what = "the same, while the channels become shared" },
+	{ SCENARIO(selects, shared, 2), .begin = begin, .what = "two selects meet on one channel" },
 	{ SCENARIO(deadlock, shared, 2), .begin = begin, .what = "both are told of their deadlock" },
 	{ 0 }
 };

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
  * Scenarios of lib/core and lib/os: the inbox (who sleeps is woken; nobody touches a scheduler that has ended) and the
- * short lock.
+ * short lock; the kill of a group.
  */
 #include "explore.h"
+
+#include <errno.h>
+
+#include <tasklet/tasklet.h>
 
 #include "core/task.h"
 #include "os/lock.h"
@@ -170,6 +174,72 @@ static void lock_check_three(void)
 	explore_assert(lock.word == 0);
 }
 
+/* --- group ------------------------------------------------------------------------------------------------------------ */
+
+static struct tl_group *group;
+static struct tl_chan *nothing[2];
+static struct tl_task *late;
+static int spawned, waited, ended;
+
+static int fn_member(void *arg)
+{
+	long v;
+
+	explore_assert(tl_chan_recv(arg, &v) == -ECANCELED);
+	ended++;
+	return 0;
+}
+
+static void group_setup(void)
+{
+	late = NULL;
+	spawned = waited = 1;
+	ended = 0;
+}
+
+static void group_begin(int me)
+{
+	explore_assert(!tl_chan_new(&nothing[me], sizeof(long), 0));
+	if (me)
+		return;
+	explore_assert(!tl_group_new(&group));
+	explore_assert(!tl_group_spawn(group, NULL, NULL, fn_member, nothing[me]));
+	explore_assert(!tl_schedule());
+}
+
+/* One kills and waits, and the other one spawns. */
+static void group_body(int me)
+{
+	if (!me) {
+		explore_assert(!tl_group_kill(group));
+		waited = tl_group_wait(group);
+		explore_assert(!tl_group_count(group));
+		return;
+	}
+	spawned = tl_group_spawn(group, &late, NULL, fn_member, nothing[me]);
+	while (late && tl_task_is_alive(late)) {
+		sched_yield();
+		explore_assert(!tl_schedule());
+	}
+}
+
+static void group_finish(int me)
+{
+	tl_chan_unref(nothing[me]);
+	if (me)
+		tl_task_unref(late);
+	else
+		tl_group_unref(group);
+	explore_assert(!tl_sched_end());
+}
+
+static void group_check(void)
+{
+	explore_assert(!waited && (spawned == 0 || spawned == -EPIPE));
+	/* One that was killed before it began has not run. */
+	explore_assert(ended == 1 || (ended == 2 && !spawned));
+}
+
 const struct explore_scenario explore_core[] = {
 	{ .name = "inbox_sleep", .what = "two producers: each message arrives once, no wake-up is lost", .threads = 3,
 	  .setup = inbox_setup, .begin = inbox_begin, .body = sleep_body, .finish = inbox_finish },
@@ -183,5 +253,8 @@ const struct explore_scenario explore_core[] = {
 	  .setup = lock_setup, .body = lock_twice, .check = lock_check_two },
 	{ .name = "lock_three", .what = "three threads: the same", .threads = 3,
 	  .setup = lock_setup, .body = lock_once, .check = lock_check_three },
+	{ .name = "group_kill", .what = "nobody of a killed group is left, or comes later", .threads = 2,
+	  .setup = group_setup, .begin = group_begin, .body = group_body, .finish = group_finish,
+	  .check = group_check },
 	{ 0 }
 };

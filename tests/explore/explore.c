@@ -41,6 +41,7 @@ static struct thread {
 	uint64_t deadline_ns;
 	uint64_t since;		/* order of the waits */
 	unsigned int after;	/* threads that have to take a step first */
+	unsigned int timed_after; /* ... before it may time out again */
 	int pauses;
 	const char *what, *file;
 	int line;
@@ -103,19 +104,24 @@ static void print_threads(void)
 		       threads[i].file ? base_name(threads[i].file) : "-", threads[i].line);
 }
 
-void explore_fail(const char *fmt, ...)
+static void print_bug(const char *what)
 {
-	va_list ap;
-
-	printf("BUG %s: ", scenario->name);
-	va_start(ap, fmt);
-	vprintf(fmt, ap);
-	va_end(ap);
-	printf("\n  with %d preemptions; replay with: -r ", preemptions);
+	printf("BUG %s: %s\n  with %d preemptions; replay with: -r ", scenario->name, what, preemptions);
 	print_schedule(stdout);
 	printf(" %s\n", scenario->name);
 	print_threads();
 	fflush(stdout);
+}
+
+void explore_fail(const char *fmt, ...)
+{
+	char what[400];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(what, sizeof(what), fmt, ap);
+	va_end(ap);
+	print_bug(what);
 	_exit(1);
 }
 
@@ -123,6 +129,21 @@ void explore_fail(const char *fmt, ...)
 static void crashed(int sig)
 {
 	explore_fail("signal %d, in %c", sig, self < 0 ? '-' : 'a' + self);
+}
+
+/* Built with the address sanitizer: what is freed too early is seen in the interleaving that does it. */
+const char *__asan_default_options(void);
+void __asan_on_error(void);
+
+const char *__asan_default_options(void)
+{
+	/* What an execution leaves behind is for other tests to see; signals are ours. */
+	return "detect_leaks=0:handle_segv=0:handle_sigbus=0:handle_abort=0:quarantine_size_mb=1";
+}
+
+void __asan_on_error(void)
+{
+	print_bug("memory that is not there (a report of the address sanitizer follows)");
 }
 
 /* --- the baton ---------------------------------------------------------------------------------------------------- */
@@ -148,9 +169,14 @@ static __attribute__((noipa)) void take(int me)
 
 /* --- choices ------------------------------------------------------------------------------------------------------ */
 
-static bool can_go_on(int i)
+static bool can_go_on(int i, unsigned int ready)
 {
-	return threads[i].state == READY || (threads[i].state == WAITS_FUTEX && threads[i].deadline_ns != FOREVER);
+	const struct thread *t = &threads[i];
+
+	ready &= ~(1u << i);
+	if (t->state == WAITS_FUTEX)
+		return t->deadline_ns != FOREVER && !((t->after | t->timed_after) & ready);
+	return t->state == READY && !(t->after & ready);
 }
 
 static unsigned int all_ready(void)
@@ -224,7 +250,7 @@ static int choose(int me, bool stays)
 		list[n++] = me;
 	for (i = 0; i < count; i++)
 		/* @me is among them if it sleeps with a deadline, not if it has yielded. */
-		if ((i != me || threads[i].state != READY) && can_go_on(i) && !(threads[i].after & ready & ~(1u << i)))
+		if ((i != me || threads[i].state != READY) && can_go_on(i, ready))
 			list[n++] = i;
 	if (!n && me >= 0 && threads[me].state == READY)
 		list[n++] = me;		/* a loop that waits, and nobody else */
@@ -247,10 +273,13 @@ static int choose(int me, bool stays)
 	taken[steps++] = (uint8_t)i;
 	if (replay)
 		show_step(i);
-	for (pick = 0; pick < count; pick++)
+	for (pick = 0; pick < count; pick++) {
 		threads[pick].after &= ~(1u << i);
+		threads[pick].timed_after &= ~(1u << i);
+	}
 	if (threads[i].state == WAITS_FUTEX) {
 		threads[i].state = READY;
+		threads[i].timed_after = ready;
 		if (now_ns < threads[i].deadline_ns)
 			now_ns = threads[i].deadline_ns;
 	}
@@ -451,7 +480,7 @@ static void execute(void)
 	waits = 0;
 	for (i = 0; i < count; i++) {
 		threads[i].state = READY;
-		threads[i].after = 0;
+		threads[i].after = threads[i].timed_after = 0;
 		threads[i].pauses = 0;
 		threads[i].what = threads[i].file = NULL;
 		threads[i].line = 0;

@@ -6,8 +6,8 @@
  * Owns the threads of a scenario. Invariant: one of them runs, the one that has the baton; the others wait for it, each
  * at the operation that it will do next. An execution is the list of these choices; it is run again and again, depth
  * first, until each list has been taken in which at most N times a thread is left that could have gone on (preemption).
- * A thread in a futex wait can't go on until it is woken; one with a deadline may be chosen, and then has timed out: the
- * clock that the library reads stands still otherwise. If none can go on and not all are done, a wake-up was lost.
+ * A thread in a futex wait can't go on until it is woken; one with a deadline may be chosen, and then has timed out (again
+ * only after each that can go on has taken a step): the clock that the library reads stands still otherwise. If none can go on and not all are done, a wake-up was lost.
  *
  * What it can't see: memory orders (every interleaving is sequentially consistent; the tests under the thread sanitizer
  * and on aarch64 look for the rest), races between plain accesses (as before), and early returns of a futex wait.

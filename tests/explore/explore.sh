@@ -16,7 +16,7 @@ cd "$top" || exit 1
 
 # What explore.mk gives, but for warnings: a mutant may leave something unused.
 flags="-D_GNU_SOURCE -Iinclude -Ilib -Itests/explore -DTL_NO_URING -DTL__LOCK_SPINS=1 -std=gnu11 -w -O1
--include tests/explore/yield.h"
+-fsanitize=address -include tests/explore/yield.h"
 
 # mutant SCENARIO SOURCE SED WORDS: the sed script (-z: the file is one line) must change the source, and the scenario
 # must then find a bug.
@@ -25,7 +25,7 @@ mutant() {
 	mutants+=("$1" "$2" "$3" "$4")
 }
 
-. tests/explore/mutants.sh
+. tests/explore/mutants
 
 scenarios=$("$explore" -l) || tap_skip_all "no explorer was built"
 set -- $scenarios
@@ -48,7 +48,7 @@ find_mutant() {	# find_mutant SCENARIO SOURCE SED
 		return 1
 	fi
 	$cc $flags -c -o "$tmp/mutant.o" "$tmp/$2" || return 1
-	$cc -o "$tmp/mutant" $(find "$build/explore" -name '*.o' ! -path "$object") "$tmp/mutant.o" \
+	$cc -fsanitize=address -o "$tmp/mutant" $(find "$build/explore" -name '*.o' ! -path "$object") "$tmp/mutant.o" \
 		$(for s in lib/*/*.S; do echo "$build/${s%.S}.o"; done) -lpthread || return 1
 	said=$(timeout -k 1 60 "$tmp/mutant" -s 50 "$1" 2>&1)
 	status=$?

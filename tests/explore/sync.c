@@ -18,6 +18,9 @@
 static struct tl_mutex mutex;
 static struct tl_cond cond;
 static struct tl_barrier barrier;
+static struct tl_sem sem;
+static struct tl_event event;
+static struct tl_rwlock rwlock;
 static struct tl_task *idle[THREADS], *waiter[THREADS];
 static int result[THREADS], waiter_result[THREADS], inside, entries, flag, notified;
 
@@ -28,6 +31,9 @@ static void setup(void)
 	mutex = (struct tl_mutex)TL_MUTEX_INIT;
 	cond = (struct tl_cond)TL_COND_INIT;
 	explore_assert(!tl_barrier_init(&barrier, 2, NULL, NULL));
+	explore_assert(!tl_sem_init(&sem, 0, 2));
+	event = (struct tl_event)TL_EVENT_INIT;
+	rwlock = (struct tl_rwlock)TL_RWLOCK_INIT;
 	inside = entries = flag = notified = 0;
 	for (i = 0; i < THREADS; i++) {
 		result[i] = waiter_result[i] = 1;
@@ -153,6 +159,7 @@ static void body_mutex_kill(int me)
 	}
 	if (me == 1)
 		explore_assert(!tl_task_kill(waiter[me]));
+	explore_assert(!tl_schedule());
 	while (tl_task_is_alive(waiter[me])) {
 		sched_yield();
 		explore_assert(!tl_schedule());
@@ -255,6 +262,64 @@ static void check_barrier_abort(void)
 		explore_assert(result[0] + result[1] == 1 && result[0] * result[1] == 0);
 }
 
+/* --- semaphore, event, rwlock ----------------------------------------------------------------------------------------- */
+
+/* Two tokens come, two wait for one each, of which one gives up at any time: no token is lost. */
+static void body_sem(int me)
+{
+	if (!me)
+		result[0] = tl_sem_acquire_until(&sem, tl_now() + 1000);
+	else if (me == 1)
+		result[1] = tl_sem_acquire(&sem);
+	else
+		explore_assert(!tl_sem_release(&sem, 2));
+}
+
+static void check_sem(void)
+{
+	explore_assert(!result[1] && (!result[0] || result[0] == -ETIMEDOUT));
+	explore_assert(tl_sem_value(&sem) == (result[0] ? 1 : 0));
+}
+
+/* A set ends the wait for good, whatever is cleared after it. */
+static void body_event(int me)
+{
+	if (!me) {
+		result[0] = tl_event_wait(&event);
+		return;
+	}
+	tl_event_set(&event);
+	flag = 1;
+}
+
+static void check_event(void)
+{
+	explore_assert(!result[0] && flag && tl_event_is_set(&event));
+}
+
+static void body_rwlock(int me)
+{
+	if (!me) {
+		explore_assert(!tl_rwlock_wrlock(&rwlock) && !inside);
+		inside = 10;
+		explore_here();
+		inside = 0;
+		explore_assert(!tl_rwlock_wrunlock(&rwlock));
+	} else {
+		explore_assert(!tl_rwlock_rdlock(&rwlock) && inside < 10);
+		inside++;
+		explore_here();
+		inside--;
+		explore_assert(!tl_rwlock_rdunlock(&rwlock));
+	}
+	entries++;
+}
+
+static void check_rwlock(void)
+{
+	explore_assert(entries == 3 && !rwlock.tl__mutex.tl__word && !rwlock.tl__writers);
+}
+
 #define SCENARIO(n, count) .name = #n, .threads = count, .setup = setup, .finish = finish, .body = body_##n, \
 	.check = check_##n
 
@@ -269,5 +334,8 @@ const struct explore_scenario explore_sync[] = {
 	{ SCENARIO(barrier, 2), .begin = begin, .what = "two rounds: each has a first and a second" },
 	{ SCENARIO(barrier_deadline, 2), .begin = begin, .what = "one gives up: both know, or neither" },
 	{ SCENARIO(barrier_abort, 3), .begin = begin, .bound = 2, .what = "aborted: both know, or neither" },
+	{ SCENARIO(sem, 3), .begin = begin, .bound = 2, .what = "no token is lost with one that gives up" },
+	{ SCENARIO(event, 2), .begin = begin, .what = "who waits sees it set" },
+	{ SCENARIO(rwlock, 3), .begin = begin, .bound = 2, .what = "one writer or readers, and all get in" },
 	{ 0 }
 };

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
  * Objects whose memory goes away as soon as their headers allow it: when a wait has returned, or the next holder has
- * unlocked, while the call that ended the wait is on its way out in another thread. A touch after that is a SIGSEGV:
- * the object lies at the end of a page of its own, which becomes inaccessible.
+ * unlocked, while the call that ended the wait is on its way out in another thread. A touch after that is seen: the
+ * memory is filled at once with bytes that look like a busy object, and must keep them; or, for it takes longer, becomes
+ * inaccessible.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -17,6 +18,7 @@
 #define ROUNDS 5000
 #endif
 #define PAGE 65536
+#define FILL 0x5a
 
 static char *page;
 static _Atomic int opened, served;	/* rounds */
@@ -45,6 +47,16 @@ static void spin(uint64_t *rnd)
 		sched_yield();
 	while (n--)
 		__asm__ volatile("");
+}
+
+/* Without a system call at first: both sides shall be close together. */
+static void await(_Atomic int *what, int round)
+{
+	int i;
+
+	for (i = 0; *what != round; i++)
+		if (i > 2000)
+			sched_yield();
 }
 
 static void make_event(void *o)
@@ -186,8 +198,7 @@ static void *fn_waker(UNUSED void *arg)
 	int i;
 
 	for (i = 1; i <= ROUNDS; i++) {
-		while (opened != i)
-			sched_yield();
+		await(&opened, i);
 		if (kind->make == make_mutex && tl_mutex_lock(object()))
 			tap_bail("tl_mutex_lock");
 		if (kind->make == make_rwlock && tl_rwlock_rdlock(object()))
@@ -201,26 +212,51 @@ static void *fn_waker(UNUSED void *arg)
 	return NULL;
 }
 
+static bool is_filled(void)
+{
+	const volatile char *o = object();
+	size_t i;
+
+	for (i = 0; i < kind->size; i++)
+		if (o[i] != FILL)
+			return false;
+	return true;
+}
+
+/* The object has another use now, until the waker is out of its call. */
+static void reuse(int round)
+{
+	memset(object(), FILL, kind->size);
+	if (round % 8 == 0) {
+		if (mprotect(page, PAGE, PROT_NONE))
+			tap_bail("mprotect");
+		await(&served, round);
+		return;
+	}
+	while (served != round) {
+		if (!is_filled())
+			break;
+		sched_yield();
+	}
+	if (!is_filled())
+		tap_bail("%s: written to afterwards, in round %d", kind->name, round);
+}
+
 static void rounds(void)
 {
 	int i, r;
 
 	for (i = 1; i <= ROUNDS; i++) {
-		if (mprotect(page, PAGE, PROT_READ | PROT_WRITE))
+		if (i % 8 == 1 && mprotect(page, PAGE, PROT_READ | PROT_WRITE))
 			tap_bail("mprotect");
-		memset(page + PAGE - 512, 0x5a, 512);
 		kind->make(object());
 		opened = i;
-		while (locked != i)
-			sched_yield();
+		await(&locked, i);
 		spin(&wait_rnd);
 		r = kind->wait(object());
 		if (r)
 			tap_bail("%s: the wait failed with %d in round %d", kind->name, r, i);
-		if (mprotect(page, PAGE, PROT_NONE))
-			tap_bail("mprotect");
-		while (served != i)
-			sched_yield();
+		reuse(i);
 	}
 }
 

@@ -167,6 +167,21 @@ static void test_pass_on(void)
 	all_gone("pass on");
 }
 
+static void test_last_try(void)
+{
+	tl_mutex_lock(&m);
+	go("A", fn_lock, NULL);
+	go("B", fn_lock_until, (void *)1L);
+	tl_schedule();
+	tl__poll(tl__sched_self);
+	tap_str(ring(), "M B", "(its time is up, but it has not run)");
+	tl_mutex_unlock(&m);
+	tl_run();
+	tap_str(said(), "B0 A0", "6.2: a wait whose time is up tries once more");
+	tap_ok(is_free(&m), "mutex.h: nothing is left in it");
+	all_gone("last try");
+}
+
 static int fn_killed(UNUSED void *arg)
 {
 	tl_task_kill(tl_current());
@@ -348,11 +363,12 @@ static void test_rlock(void)
 
 int main(void)
 {
-	tap_plan(67);
+	tap_plan(71);
 	test_basics();
 	test_order();
 	test_end();
 	test_pass_on();
+	test_last_try();
 	test_killed();
 	test_starvation();
 	test_refused();

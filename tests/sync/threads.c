@@ -30,17 +30,35 @@ static void *plain(void *arg)
 	return NULL;
 }
 
+struct place {
+	void *arg;
+	struct tl_waitgroup *group;
+};
+
+static int fn_work(void *arg)
+{
+	struct place *place = arg;
+	int r = work(place->arg);
+
+	tl_waitgroup_done(place->group);
+	return r;
+}
+
 static void *with_tasklets(void *arg)
 {
-	/* Others may have what ours wait for: that is no reason to come back. */
-	struct tl_run_options options = { .size = sizeof(options), .flags = TL_RUN_THREADBLOCK };
+	struct tl_waitgroup group = TL_WAITGROUP_INIT;
+	struct place places[TASKS];
 	long i;
 
-	for (i = 0; i < TASKS; i++)
-		if (tl_spawn(NULL, work, (char *)arg + i))
+	for (i = 0; i < TASKS; i++) {
+		places[i] = (struct place){ (char *)arg + i, &group };
+		if (tl_waitgroup_add(&group, 1) || tl_spawn(NULL, fn_work, &places[i]))
 			tap_bail("no tasklet");
-	if (tl_run_with(&options, NULL) != TL_RUN_FINISHED)
-		tap_bail("tl_run_with");
+	}
+	if (tl_waitgroup_wait(&group))
+		tap_bail("tl_waitgroup_wait");
+	if (tl_run() != TL_RUN_FINISHED)
+		tap_bail("tl_run");
 	if (tl_sched_end())
 		tap_bail("tl_sched_end");
 	return NULL;
@@ -386,6 +404,45 @@ static void test_plain(void)
 	tap_ok(zero(&m, sizeof(m)), "mutex.h: nothing is left in it");
 }
 
+/* --- a kill from another thread ----------------------------------------------------------------------------------- */
+
+static struct tl_cond lone = TL_COND_INIT;
+static struct tl_task *_Atomic its_main;
+
+static void *fn_waits(UNUSED void *arg)
+{
+	long ok = tl_mutex_lock(&m) == 0;
+
+	its_main = tl_task_ref(tl_main());
+	ok &= tl_cond_wait(&lone, &m) == 0 && tl_mutex_is_owned(&m);
+	ok &= tl_mutex_unlock(&m) == 0 && tl_mutex_lock(&m) == -ECANCELED && caught() == ECANCELED;
+	return (void *)ok;
+}
+
+/* It takes its lock again, and its thread has nothing else to do. */
+static void test_kill(void)
+{
+	pthread_t t;
+	void *ok;
+
+	if (pthread_create(&t, NULL, fn_waits, NULL))
+		tap_bail("no thread");
+	while (!its_main || tl_mutex_lock(&m) || !tl_cond_notify(&lone, 1)) {
+		if (its_main)
+			tl_mutex_unlock(&m);
+		sched_yield();
+	}
+	while (!__atomic_load_n(&m.tl__queue, __ATOMIC_RELAXED))
+		tl_sleep(100000);
+	tl_task_kill_later(its_main);
+	tl_sleep(2000000);
+	tl_mutex_unlock(&m);
+	pthread_join(t, &ok);
+	tl_task_unref(its_main);
+	tap_ok(ok, "6.2: a kill from another thread does not end the wait for the lock either");
+	tap_ok(zero(&m, sizeof(m)), "mutex.h: nothing is left in it");
+}
+
 /* --- starvation --------------------------------------------------------------------------------------------------- */
 
 static _Atomic bool stop;
@@ -416,8 +473,9 @@ static void test_starvation(void)
 
 int main(void)
 {
-	tap_plan(23);
+	tap_plan(25);
 	test_plain();
+	test_kill();
 	test_locks();
 	test_sem();
 	test_cond();

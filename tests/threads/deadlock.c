@@ -16,9 +16,13 @@ static int recv_never(void)
 	return tl_chan_recv(never, &v);
 }
 
+static bool reported[4];
+
 static void *waits(void *arg)
 {
+	tl_task_set_name(tl_current(), "waiter");
 	results[(long)arg] = recv_never();
+	reported[(long)arg] = strstr(tl_deadlock_report(), "(waiter)") && strstr(tl_deadlock_report(), "receives from");
 	atomic_fetch_add(&told, 1);
 	return NULL;
 }
@@ -36,9 +40,11 @@ static void test_all_threads(void)
 	for (i = 0; i < 3; i++) {
 		pthread_join(t[i], NULL);
 		right += results[i] == -EDEADLK;
+		told += reported[i];
 	}
 	tap_is(r, -EDEADLK, "3.4: four threads wait for each other: a deadlock");
 	tap_is(right, 3, "9: told to each of them, not only to the last");
+	tap_is(told, 6, "9: with a report of who waits for what");
 	tap_is(tl_chan_balance(never), 0, "3.4: their calls had no effect");
 }
 
@@ -203,7 +209,7 @@ static void test_run_returns(void)
 
 int main(void)
 {
-	tap_plan(15);
+	tap_plan(16);
 	never = new_chan(sizeof(long), 0);
 	test_all_threads();
 	test_goes_on();
