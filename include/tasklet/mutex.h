@@ -24,9 +24,8 @@
  *	-ETIMEDOUT	the deadline passed (_until); the lock is tried once
  *			more first
  *	-EAGAIN		it is taken (try)
- *	-EDEADLK	the caller holds it; or it would block, and nobody could
- *			ever end that. The latter is found only where the
- *			process has one thread: any other might unlock it
+ *	-EDEADLK	the caller holds it; or it would block, and nobody in
+ *			the process could ever end that
  *	-EPERM		a trap forbids to block or to switch
  *	-ECANCELED	the caller was killed; or whatever was thrown at it
  *	-ENOMEM		no memory for the deadline or the thread's scheduler

@@ -12,14 +12,14 @@
 #include "core/threads.h"
 #include "os/membarrier.h"
 
-/* Marks @c, and puts it where its waiters will be looked at. */
+/*
+ * @c is to be shared; puts it where its waiters will be looked at. Whether it was
+ * marked before, its list says: `owner` still names the thread.
+ */
 static void mark(struct tl_chan *c, struct tl_chan **todo)
 {
-	/* relaxed: written with the lock that we have */
-	if (atomic_load_explicit(&c->owner, memory_order_relaxed) == TL__SHARED)
+	if (!c->in_locals.next)
 		return;
-	/* release: pairs with tl__chan_enter_slow(): what was done locally */
-	atomic_store_explicit(&c->owner, TL__SHARED, memory_order_release);
 	tl__list_del(&c->in_locals);
 	c->to_share = *todo;
 	*todo = c;
@@ -47,16 +47,28 @@ static void mark_waiters(struct tl_chan *c, const struct tl__waiter *queue,
 	}
 }
 
-/* With the lock, and the owner stopped. */
+/*
+ * With the lock, and the owner stopped. Only when the waiters of all of them have
+ * been seen to may anybody take one's lock: a deadline of the owner, who waits
+ * outside for it, ends a wait as that of a shared channel.
+ */
 static void share(struct tl_chan *c)
 {
-	struct tl_chan *todo = NULL;
+	struct tl_chan *todo = NULL, *ready = NULL;
 
 	mark(c, &todo);
 	while ((c = todo)) {
 		todo = c->to_share;
 		mark_waiters(c, &c->receivers, &todo);
 		mark_waiters(c, &c->senders, &todo);
+		c->to_share = ready;
+		ready = c;
+	}
+	while ((c = ready)) {
+		ready = c->to_share;
+		/* release: pairs with tl__chan_enter_slow(): all of that */
+		atomic_store_explicit(&c->owner, TL__SHARED,
+				      memory_order_release);
 	}
 }
 
@@ -123,7 +135,7 @@ tl__cold bool tl__chan_enter_slow(struct tl_sched *s, struct tl_chan *c)
 {
 	struct tl_sched *owner;
 
-	/* acquire: pairs with mark(): what was done while it was local */
+	/* acquire: pairs with share(): what was done while it was local */
 	while ((owner = atomic_load_explicit(&c->owner,
 					     memory_order_acquire)) !=
 	       TL__SHARED) {

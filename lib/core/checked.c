@@ -70,11 +70,6 @@ static void given_up(const void *lock)
 		}
 }
 
-void tl__checked_forget(const void *lock)
-{
-	given_up(lock);
-}
-
 /* --- reports ---------------------------------------------------------------- */
 
 static bool is_new(void *place)
@@ -156,8 +151,8 @@ static void *next_of(_Atomic(void *) *where, const char *name)
 	return fn;
 }
 
-/* A function that takes a lock: PARAMS after it, ARGS their names. */
-#define TAKES(NAME, LOCK, PARAMS, ARGS)					\
+/* A function that takes its lock, L. */
+#define TAKES(NAME, PARAMS, ARGS)					\
 	TL_API int NAME PARAMS;						\
 	int NAME PARAMS							\
 	{								\
@@ -166,40 +161,46 @@ static void *next_of(_Atomic(void *) *where, const char *name)
 		int r = fn ARGS;					\
 									\
 		if (!r || r == EOWNERDEAD)				\
-			taken(LOCK, __builtin_return_address(0));	\
+			taken(l, __builtin_return_address(0));	\
 		return r;						\
 	}
 
-#define GIVES_UP(NAME, TYPE)						\
-	TL_API int NAME(TYPE *lock);					\
-	int NAME(TYPE *lock)						\
+/* One after which its lock, L, is not held. */
+#define GIVES_UP(NAME, PARAMS, ARGS)					\
+	TL_API int NAME PARAMS;						\
+	int NAME PARAMS							\
 	{								\
 		static _Atomic(void *) next;				\
-		int (*fn)(TYPE *) = (int (*)(TYPE *))next_of(&next, #NAME);\
+		int (*fn) PARAMS = (int (*) PARAMS)next_of(&next, #NAME);\
 									\
-		given_up(lock);						\
-		return fn(lock);					\
+		given_up(l);						\
+		return fn ARGS;						\
 	}
 
 #define TIME const struct timespec *time
 
-TAKES(pthread_mutex_lock, l, (pthread_mutex_t *l), (l))
-TAKES(pthread_mutex_trylock, l, (pthread_mutex_t *l), (l))
-TAKES(pthread_mutex_timedlock, l, (pthread_mutex_t *l, TIME), (l, time))
-TAKES(pthread_mutex_clocklock, l, (pthread_mutex_t *l, clockid_t clock, TIME),
+TAKES(pthread_mutex_lock, (pthread_mutex_t *l), (l))
+TAKES(pthread_mutex_trylock, (pthread_mutex_t *l), (l))
+TAKES(pthread_mutex_timedlock, (pthread_mutex_t *l, TIME), (l, time))
+TAKES(pthread_mutex_clocklock, (pthread_mutex_t *l, clockid_t clock, TIME),
       (l, clock, time))
-GIVES_UP(pthread_mutex_unlock, pthread_mutex_t)
+GIVES_UP(pthread_mutex_unlock, (pthread_mutex_t *l), (l))
+/* In the child of a fork what was held is made anew. */
+GIVES_UP(pthread_mutex_init,
+	 (pthread_mutex_t *l, const pthread_mutexattr_t *attr), (l, attr))
 
-TAKES(pthread_rwlock_rdlock, l, (pthread_rwlock_t *l), (l))
-TAKES(pthread_rwlock_tryrdlock, l, (pthread_rwlock_t *l), (l))
-TAKES(pthread_rwlock_timedrdlock, l, (pthread_rwlock_t *l, TIME), (l, time))
-TAKES(pthread_rwlock_clockrdlock, l, (pthread_rwlock_t *l, clockid_t clock, TIME),
+TAKES(pthread_rwlock_rdlock, (pthread_rwlock_t *l), (l))
+TAKES(pthread_rwlock_tryrdlock, (pthread_rwlock_t *l), (l))
+TAKES(pthread_rwlock_timedrdlock, (pthread_rwlock_t *l, TIME), (l, time))
+TAKES(pthread_rwlock_clockrdlock, (pthread_rwlock_t *l, clockid_t clock, TIME),
       (l, clock, time))
-TAKES(pthread_rwlock_wrlock, l, (pthread_rwlock_t *l), (l))
-TAKES(pthread_rwlock_trywrlock, l, (pthread_rwlock_t *l), (l))
-TAKES(pthread_rwlock_timedwrlock, l, (pthread_rwlock_t *l, TIME), (l, time))
-TAKES(pthread_rwlock_clockwrlock, l, (pthread_rwlock_t *l, clockid_t clock, TIME),
+TAKES(pthread_rwlock_wrlock, (pthread_rwlock_t *l), (l))
+TAKES(pthread_rwlock_trywrlock, (pthread_rwlock_t *l), (l))
+TAKES(pthread_rwlock_timedwrlock, (pthread_rwlock_t *l, TIME), (l, time))
+TAKES(pthread_rwlock_clockwrlock, (pthread_rwlock_t *l, clockid_t clock, TIME),
       (l, clock, time))
-GIVES_UP(pthread_rwlock_unlock, pthread_rwlock_t)
+GIVES_UP(pthread_rwlock_unlock, (pthread_rwlock_t *l), (l))
+GIVES_UP(pthread_rwlock_init,
+	 (pthread_rwlock_t *l, const pthread_rwlockattr_t *attr), (l, attr))
 
 #endif

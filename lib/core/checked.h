@@ -12,15 +12,7 @@ struct tl_task;
 #ifdef TL_CHECKED
 /* @me is about to be left for another tasklet, or for a sleep; it @does that. */
 void tl__checked_leave(const struct tl_task *me, const char *does);
-
-/* @lock is made anew, and so isn't held. */
-void tl__checked_forget(const void *lock);
 #else
-static inline void tl__checked_forget(const void *lock)
-{
-	(void)lock;
-}
-
 static inline void tl__checked_leave(const struct tl_task *me, const char *does)
 {
 	(void)me, (void)does;

@@ -206,7 +206,8 @@ static void let_them_end(struct tl_sched *s)
 		clear_traps(s);
 		if (s->runcount > 1 && turns-- > 0)
 			tl_schedule();
-		else if (s->runcount == 1 && s->io_pending && waits-- > 0)
+		else if (s->runcount == 1 &&
+			 (s->io_pending || s->inbox.awaited) && waits-- > 0)
 			tl_sleep(END_WAIT_NS);
 		else
 			break;

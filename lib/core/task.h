@@ -227,7 +227,6 @@ struct tl_sched {
 	 */
 	_Atomic uint32_t in_local, local_stopped;
 	unsigned int io_pending;	/* what only the kernel or a pool ends */
-	unsigned int open_waits;
 	bool polled_idle;		/* nobody was to run when it began */
 	unsigned int externals;		/* tl_external() */
 	void *reactor;

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "base/list.h"
-#include "core/checked.h"
 #include "os/clock.h"
 #include "os/log.h"
 #include "os/tids.h"
@@ -85,8 +84,8 @@ static void deadlock_delivered(struct tl_sched *s, struct tl__message *message)
 	s->deadlock = true;
 }
 
-/* With the lock. Whether all but @s have been asleep, and nobody has woken one. */
-static bool all_asleep(const struct tl_sched *s)
+/* With the lock. Whether all say that they are asleep, and nobody has woken one. */
+static bool all_asleep(void)
 {
 	const struct tl__list *link;
 
@@ -94,7 +93,7 @@ static bool all_asleep(const struct tl_sched *s)
 		const struct tl_sched *other = tl__container_of(
 			link, struct tl_sched, in_threads);
 
-		if (other != s && !tl__inbox_is_asleep(&other->inbox))
+		if (!tl__inbox_is_asleep(&other->inbox))
 			return false;
 	}
 	return true;
@@ -125,7 +124,7 @@ static bool look_around(struct tl_sched *s, uint64_t *deadline_ns)
 	pthread_mutex_lock(&lock);
 	/* acquire: pairs with those who went to sleep after they woke one */
 	deadlock = !atomic_load_explicit(&awake, memory_order_acquire) &&
-		   all_asleep(s);
+		   all_asleep();	/* us too: somebody may have woken us */
 	if (deadlock && tl__tids_unknown()) {
 		uint64_t again = tl__now() + s->recheck_ns;
 
@@ -198,7 +197,6 @@ void tl__threads_after_fork_in_child(void)
 	struct tl_sched *s = tl__sched_self;
 
 	pthread_mutex_init(&lock, NULL);
-	tl__checked_forget(&lock);
 	tl__list_init(&all);
 	tl__tids_after_fork(s != NULL);
 	/* relaxed: there is no other thread */

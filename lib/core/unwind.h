@@ -24,7 +24,7 @@
 /* 0, or -ENOTSUP: the process has no unwinder. */
 int tl__unwind_available(void);
 
-/* @me, with TL_UNWIND, runs for the first time; is left; is back; is left for good. */
+/* @me has TL_UNWIND: it begins to run; is left; is back; has ended. */
 void tl__unwind_start(struct tl_task *me);
 void tl__unwind_leave(struct tl_task *me);
 void tl__unwind_enter(struct tl_task *me);

@@ -31,6 +31,7 @@ extern const struct bench bench_async[];
 extern const struct bench bench_memory[];
 extern const struct bench bench_net[];
 extern const struct bench bench_sync[];
+extern const struct bench bench_threads[];
 
 /* The reason why the last measurement could not be made. Returns -1. */
 double bench_skip(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

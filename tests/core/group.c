@@ -155,6 +155,7 @@ static int fn_defers(UNUSED void *arg)
 
 static void test_kill(void)
 {
+	struct tl_task_attr attr = { .size = sizeof(attr), .name = "U" };
 	struct tl_group *g;
 	int i;
 
@@ -202,6 +203,17 @@ static void test_kill(void)
 	tl_task_unref(member("B", fn_nop, NULL));
 	tap_is(tl_group_wait(group), 0, "a member kills its group");
 	tap_str(said(), "k-125 r-125", "itself last; those that had not begun never ran");
+	tl_group_unref(group);
+
+	/* One that does not come back from its own kill. */
+	attr.flags = TL_UNWIND;
+	new_group();
+	tl_task_unref(member("A", fn_recv, NULL));
+	tl_schedule();
+	tl_group_spawn(group, NULL, &attr, fn_kills, NULL);
+	tl_task_unref(member("B", fn_recv, NULL));
+	tap_is(tl_group_wait(group), 0, "a member that is unwound by its own kill");
+	tap_str(said(), "A-125", "has killed the others before");
 	tl_group_unref(group);
 	all_gone("kill");
 }
@@ -413,7 +425,7 @@ static void test_named(void)
 
 int main(void)
 {
-	tap_plan(63);
+	tap_plan(65);
 	if (tl_chan_new(&chan, 0, 0))
 		tap_bail("no channel");
 	test_members();

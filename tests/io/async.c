@@ -10,7 +10,9 @@
 #include "iotest.h"
 
 static _Atomic int begun, done, abandoned_calls;
-static _Atomic bool gate;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t opened = PTHREAD_COND_INITIALIZER;
+static bool gate;
 
 static void abandoned(UNUSED void *arg)
 {
@@ -21,6 +23,14 @@ static void reset(void)
 {
 	begun = done = abandoned_calls = 0;
 	gate = false;
+}
+
+static void open_gate(void)
+{
+	pthread_mutex_lock(&lock);
+	gate = true;
+	pthread_cond_broadcast(&opened);
+	pthread_mutex_unlock(&lock);
 }
 
 static long fn_double(void *arg, UNUSED struct tl_error **error)
@@ -40,8 +50,10 @@ static long fn_error(void *arg, struct tl_error **error)
 static long fn_gate(void *arg, UNUSED struct tl_error **error)
 {
 	begun++;
+	pthread_mutex_lock(&lock);
 	while (!gate)
-		sched_yield();
+		pthread_cond_wait(&opened, &lock);
+	pthread_mutex_unlock(&lock);
 	done++;
 	return (long)arg;
 }
@@ -98,7 +110,7 @@ static void test_abandon(void)
 	reset();
 	tap_is(tl_call_until(fn_gate, NULL, abandoned, &v, tl_now() + MS), -ETIMEDOUT, "6.3: a deadline: the caller leaves");
 	tap_ok(done == 0 && v == 7, "before the function is done");
-	gate = true;
+	open_gate();
 	until(&abandoned_calls, 1);
 	tap_ok(begun == done, "6.3: on_abandoned() runs when the function is over");
 
@@ -109,7 +121,7 @@ static void test_abandon(void)
 	tl_task_kill(t);
 	tap_is(result_of_call, -ECANCELED, "6.3: a kill: the caller leaves");
 	tap_is(done, 0, "at once");
-	gate = true;
+	open_gate();
 	until(&abandoned_calls, 1);
 	tl_task_unref(t);
 
@@ -119,7 +131,7 @@ static void test_abandon(void)
 	tap_is(tl_future_cancel(f), 0, "6.5: cancelled while it runs");
 	tap_is(tl_future_state(f), TL_FUTURE_CANCELLED, "6.5: at once");
 	tap_is(abandoned_calls, 0, "the function uses its argument still");
-	gate = true;
+	open_gate();
 	until(&abandoned_calls, 1);
 	tap_is(tl_future_result(f, &v), -ECANCELED, "6.5: its result is ignored");
 	tl_future_unref(f);
@@ -127,7 +139,7 @@ static void test_abandon(void)
 	reset();
 	tl_call_async(&f, fn_gate, NULL, abandoned);
 	tl_future_unref(f);
-	gate = true;
+	open_gate();
 	until(&abandoned_calls, 1);
 	tap_is(done, 1, "without a handle it runs, and nobody takes its result");
 	tl_call_async(NULL, fn_gate, NULL, abandoned);
@@ -160,7 +172,7 @@ static void test_queue(void)
 	/* Calls that wait in the queue are taken back as well. */
 	tap_is(tl_call_until(fn_gate, NULL, abandoned, NULL, tl_now() + MS), -ETIMEDOUT, "so is one that waits");
 	tap_is(abandoned_calls, MORE / 2 + 1, "and abandoned");
-	gate = true;
+	open_gate();
 	tap_is(tl_wait_all(f, POOL + MORE), 0, "all are done");
 	for (i = r = 0; i < POOL + MORE; i++) {
 		long v = -1;

@@ -193,10 +193,21 @@ static void *object(void)
 	return page + PAGE - ((kind->size + 15) & ~(size_t)15);
 }
 
+/* Side by side, if there are processors for that. */
+static void pin_to(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	(void)sched_setaffinity(0, sizeof(set), &set);
+}
+
 static void *fn_waker(UNUSED void *arg)
 {
 	int i;
 
+	pin_to(1);
 	for (i = 1; i <= ROUNDS; i++) {
 		await(&opened, i);
 		if (kind->make == make_mutex && tl_mutex_lock(object()))
@@ -268,6 +279,7 @@ int main(void)
 	tap_plan((long)ARRAY_LEN(kinds) + 1);
 	wake_rnd = tap_seed();
 	wait_rnd = wake_rnd + 1;
+	pin_to(0);
 	page = mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (page == MAP_FAILED)
 		tap_bail("mmap");

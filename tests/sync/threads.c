@@ -8,6 +8,7 @@
 
 #include "../core/check.h"
 #include "core/task.h"
+#include "sync/word.h"
 
 #if CHECK_TSAN || CHECK_ASAN || defined(__aarch64__)
 #define ROUNDS 300
@@ -432,7 +433,7 @@ static void test_kill(void)
 			tl_mutex_unlock(&m);
 		sched_yield();
 	}
-	while (!__atomic_load_n(&m.tl__queue, __ATOMIC_RELAXED))
+	while (!(__atomic_load_n(&m.tl__word, __ATOMIC_RELAXED) & TL__WAITERS))
 		tl_sleep(100000);
 	tl_task_kill_later(its_main);
 	tl_sleep(2000000);
