@@ -7,6 +7,12 @@
  * never set by this library. Times are nanoseconds of CLOCK_MONOTONIC. A
  * function that ends in _until takes an absolute deadline; one with "try" in
  * its name never blocks and never switches.
+ *
+ * "Contexts: tasklets and plain threads" means any thread of the process: its
+ * first call makes it a scheduler, and its own flow the main tasklet, which may
+ * block as others do. What is done to a tasklet of another thread, or ends its
+ * wait, takes effect in that thread, which is woken for it if it sleeps.
+ * tasklet_memory_model(7) has what is ordered before what.
  */
 #ifndef TASKLET_BASE_H
 #define TASKLET_BASE_H

@@ -17,11 +17,34 @@
  *
  * The preference is -1 (receiver; the default), 0 (none) or +1 (sender). Where a
  * capacity stands between the two, a send or receive that only moves a value in
- * or out never switches; the sender who takes the room goes to the end.
+ * or out never switches; the sender who takes the room goes to the end. A partner
+ * of another thread becomes runnable there, at the end of its ring, and S goes on,
+ * whatever the settings say.
  *
- * Contexts, unless said otherwise: tasklets and plain threads; not signal
- * handlers. A channel belongs to the thread that made it; another one is
- * refused with -EXDEV. Blocking calls fail with
+ * Contexts, unless said otherwise: tasklets and plain threads, any of them on any
+ * channel; not signal handlers. A channel begins as the business of the thread
+ * that made it, which uses it without atomic operations. The first call of another
+ * thread makes it a shared one for good: that costs a membarrier(2) once, some
+ * microseconds, and each later call a short lock. A thread most of whose channels
+ * become shared makes further ones shared from the start. It outlives the thread.
+ *
+ * Memory ordering: what was done before a send is visible to whoever receives that
+ * value; before a receive, to the sender whose value it takes or makes room for,
+ * when his call returns; before a close, to those who get -EPIPE of it; and before
+ * any handle is given up, to whoever frees the channel.
+ *
+ * -EDEADLK is found when every thread that has a scheduler sleeps, none of them
+ * with a deadline, IO or a call under way or a tl_external(), and no thread is
+ * there that never called the library, for it still may: then each of them is told.
+ * The call that its thread made last fails, and has had no effect. A thread that
+ * runs, or is in a system call, counts as one that may go on.
+ * tl_deadlock_report() (dump.h) says who waited for what; with TL_DEADLOCK=report
+ * in the environment that goes to standard error as well.
+ *
+ * After fork() the child has the calling thread alone: there it must not use
+ * channels that other threads have used, nor other threads' tasklets.
+ *
+ * Blocking calls fail with
  *
  *	-EPIPE		the channel is closed; a receive fails so only when
  *			nothing is left inside
@@ -31,8 +54,7 @@
  *	-EDEADLK	it would block and nobody could ever end that
  *	-ELOOP		called from a channel callback
  *	-ECANCELED	the caller was killed; or whatever was thrown at it
- *	-ENOMEM		no memory for the deadline
- *	-EXDEV		the channel is another thread's
+ *	-ENOMEM		no memory for the deadline, or the thread's scheduler
  */
 #ifndef TASKLET_CHANNEL_H
 #define TASKLET_CHANNEL_H
@@ -60,8 +82,8 @@ TL_API struct tl_chan *tl_chan_ref(struct tl_chan *chan);
  * tl_chan_unref - give a handle up
  *
  * With the last one the channel closes, its waiters get -EPIPE, and it is
- * freed; errors that still wait in it are destroyed. NULL is allowed. On another
- * thread than the channel's, stops the process with a message.
+ * freed; errors that still wait in it are destroyed. NULL is allowed. Any thread:
+ * the last one may be given up anywhere.
  */
 TL_API void tl_chan_unref(struct tl_chan *chan);
 
@@ -121,14 +143,20 @@ TL_API int tl_chan_next(struct tl_chan *chan, void *value);
  *
  * Those that block now get -EPIPE, first come first served, and are made
  * runnable; the caller goes on. Values that wait inside can still be received;
- * nothing can be sent. Idempotent. Returns 0 or -EXDEV.
+ * nothing can be sent. Idempotent. Returns 0, or -ENOMEM for a thread's first
+ * call.
  */
 TL_API int tl_chan_close(struct tl_chan *chan);
 
-/* tl_chan_open - undo close. Returns 0 or -EXDEV. */
+/* tl_chan_open - undo close. Returns as close. */
 TL_API int tl_chan_open(struct tl_chan *chan);
 
-/* Closing: close was called. Closed: and nothing is left inside. */
+/*
+ * Closing: close was called. Closed: and nothing is left inside.
+ *
+ * Where other threads use the channel, this and what follows may be over when the
+ * caller hears of it.
+ */
 TL_API bool tl_chan_is_closing(const struct tl_chan *chan);
 TL_API bool tl_chan_is_closed(const struct tl_chan *chan);
 
@@ -139,7 +167,10 @@ TL_API bool tl_chan_is_closed(const struct tl_chan *chan);
  */
 TL_API long tl_chan_balance(const struct tl_chan *chan);
 
-/* The first tasklet that waits on the channel; NULL. */
+/*
+ * The first tasklet that waits on the channel; NULL. No handle: one of another
+ * thread may be gone at once, so it is only good for comparing.
+ */
 TL_API struct tl_task *tl_chan_queue(const struct tl_chan *chan);
 
 TL_API size_t tl_chan_elem_size(const struct tl_chan *chan);
@@ -155,8 +186,10 @@ TL_API bool tl_chan_schedule_all(const struct tl_chan *chan);
 
 /*
  * A channel callback sees each send and receive of its thread before it
- * happens; @will_block: @task will have to wait. Channel calls inside it fail
- * with -ELOOP, other switches with -EPERM.
+ * happens; @will_block: @task will have to wait, as far as can be told where other
+ * threads use the channel too. What other threads do to the same channel only their
+ * own callbacks see. Channel calls inside it fail with -ELOOP, other switches with
+ * -EPERM.
  */
 typedef void tl_channel_fn(struct tl_chan *chan, struct tl_task *task,
 			   bool sending, bool will_block, void *arg);

@@ -8,7 +8,8 @@
  * ownership says so, and takes it only when it succeeds.
  *
  * Contexts, unless said otherwise: any thread, but an error is not safe for
- * use by two threads at once. None of these functions switches.
+ * use by two threads at once. Whoever is handed one, by whatever thread, sees all
+ * that was done with it before. None of these functions switches.
  */
 #ifndef TASKLET_ERROR_H
 #define TASKLET_ERROR_H
@@ -33,8 +34,9 @@ TL_API int tl_error_new(struct tl_error **out, int code, const char *fmt, ...)
 /*
  * tl_error_set_payload - hang user data on an error
  *
- * @destroy (may be NULL) is called with @payload when the error is freed. An
- * earlier payload is destroyed first.
+ * @destroy (may be NULL) is called with @payload when the error is freed, on the
+ * thread that frees it: that may be another one than the caller's, for an error
+ * that was sent or thrown. An earlier payload is destroyed first.
  */
 TL_API void tl_error_set_payload(struct tl_error *error, void *payload,
 				 void (*destroy)(void *payload));

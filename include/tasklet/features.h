@@ -31,7 +31,8 @@ struct tl_features {
 /*
  * tl_features - fill in what this process has
  *
- * Starts the calling thread's IO to find out. Returns 0, -EINVAL (the size is
+ * Starts the calling thread's IO to find out; the answer is the same for all
+ * threads. Contexts: tasklets and plain threads. Returns 0, -EINVAL (the size is
  * too small), or why no IO could be started (-ENOMEM, -EMFILE).
  */
 TL_API int tl_features(struct tl_features *out);

@@ -16,8 +16,11 @@
  * that is denied, or with TL_IO=epoll in the environment, through epoll and a
  * pool of threads. tl_features() tells which.
  *
- * Contexts: tasklets and plain threads; not signal handlers. After fork() the
- * child may use IO afresh; what was under way stays the parent's.
+ * Contexts: tasklets and plain threads; not signal handlers. A descriptor may be
+ * used by several threads at once, as with the system calls. Between threads only
+ * tl_offload() and tl_getaddrinfo() order memory: what the caller did is visible to
+ * fn, and what fn did when the call returns. After fork() the child may use IO
+ * afresh; what was under way stays the parent's.
  *
  * Common errors, besides those of the system call: -ETIMEDOUT, -ECANCELED (or
  * what was thrown at the caller), -ENOMEM, -EPERM (a trap forbids to block).
@@ -76,7 +79,8 @@ TL_API int tl_openat(int dirfd, const char *path, int flags, mode_t mode);
  *
  * Calls of other tasklets that wait on it end with -ECANCELED first (their own
  * results, if they completed); then it is closed, so that a socket's peer sees
- * the end. The descriptor is gone even if this returns an error.
+ * the end. The descriptor is gone even if this returns an error. Only calls of the
+ * same thread: end those of other threads before.
  */
 TL_API int tl_close(int fd);
 
@@ -98,6 +102,7 @@ TL_API int tl_accept_until(int fd, struct sockaddr *addr, socklen_t *addr_len,
 /*
  * A listener accepts ahead: one request to the kernel (multishot accept, where
  * it has it) keeps accepting, and connections wait here for tl_listener_accept().
+ * It is for one thread, the first that accepts; others get -EXDEV meanwhile.
  */
 struct tl_listener;
 

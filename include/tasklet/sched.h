@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
  * The calling thread's scheduler: the ring of runnable tasklets, run(), how a
- * tasklet ends, callbacks and traps.
+ * tasklet ends, callbacks and traps. Each thread has its own, and settings hold
+ * for the thread that makes them.
  *
  * Contexts, unless said otherwise: tasklets and plain threads, not signal
  * handlers.
@@ -35,7 +36,8 @@ TL_API int tl_schedule(void);
  *
  * The caller becomes paused until somebody inserts or runs it. Without any
  * handle nobody could: it is killed at once, returning -ECANCELED. When it was
- * the last runnable one it waits as a blocked one would, see tl_run().
+ * the last runnable one it waits as a blocked one would, see tl_run(): also for
+ * another thread that inserts it, unless it is the main tasklet.
  *
  * Returns 0, -EPERM (a switch or block trap), -EDEADLK (nobody else can ever
  * run), or what was thrown.
@@ -55,9 +57,11 @@ enum tl_run_verdict {
  * tl_run - run the others until none can run
  *
  * The caller, which may be any tasklet, leaves the ring and comes back when it
- * is empty and nothing outside (IO under way, a timer, an offloaded call) can
- * fill it again. Runs nest: the innermost is woken first; when an outer one is
- * woken before, the inner ones become runnable and return TL_RUN_FINISHED.
+ * is empty and nothing outside (IO under way, a timer, an offloaded call, what
+ * tl_external() has declared) can fill it again. What other threads may send or
+ * insert does not count: TL_RUN_THREADBLOCK (watchdog.h) waits for that too. Runs
+ * nest: the innermost is woken first; when an outer one is woken before, the inner
+ * ones become runnable and return TL_RUN_FINISHED.
  *
  * Returns a verdict, or -code of an error that nobody caught: tl_catch() hands
  * that error over, and the other tasklets stay where they were. Returns
@@ -159,7 +163,8 @@ TL_API int tl_set_error_handler(tl_error_fn *fn, void *arg, tl_error_fn **old,
  * tl_switch_trap - forbid switches on this thread while the level is not 0
  *
  * Adds @delta to the level. A call that would switch returns -EPERM and changes
- * nothing. Returns the old level or -ENOMEM; -ERANGE if it would leave 0..2^30.
+ * nothing; what goes to another thread's tasklets does not switch. Returns the old
+ * level or -ENOMEM; -ERANGE if it would leave 0..2^30.
  */
 TL_API int tl_switch_trap(int delta);
 
@@ -171,8 +176,9 @@ TL_API int tl_switch_trap(int delta);
  * tl_run() does not return for want of runnable ones: for a signal handler, or a
  * device, or another thread of which the program knows that it will call. Threads
  * that call the library, and those that never did, need not be declared: see
- * tl_chan_recv() about -EDEADLK. Returns the old count or -ENOMEM; -ERANGE if it
- * would leave 0..2^30.
+ * -EDEADLK in channel.h. Whoever is declared wakes by an insert, a send or the like
+ * from a thread; declaring something does not wake. Returns the old count or
+ * -ENOMEM; -ERANGE if it would leave 0..2^30.
  */
 TL_API int tl_external(int delta);
 
@@ -180,7 +186,9 @@ TL_API int tl_external(int delta);
  * tl_sched_end - kill this thread's tasklets and free its scheduler
  *
  * Called on the main tasklet. Kills every other one, in rounds, waits for
- * their IO, and gives all memory back; a thread that ends does the same.
+ * their IO, and gives all memory back; a thread that ends does the same. Channels
+ * that the thread made, and handles of its tasklets, stay good for other threads;
+ * the tasklets are dead. The next call of the thread makes a new scheduler.
  *
  * Who can't be killed is named on stderr.
  *

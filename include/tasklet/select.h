@@ -44,10 +44,14 @@ struct tl_select_case {
  * starved; else the caller blocks on all of them. Switching follows the rules of
  * the channel whose case happened. Does not allocate, for any number of cases.
  *
+ * Contexts: tasklets and plain threads, on any channels; not signal handlers. If
+ * one of the channels is shared (see channel.h), all become so; then a call takes
+ * all their locks. Memory ordering: as of the channel whose case happened.
+ *
  * Returns the index of the case that happened (look at its result), or, with
  * none happening: -EINVAL (@count negative, or a bad op), -ETIMEDOUT (_until),
- * -EAGAIN (try), -EPERM, -EDEADLK, -ELOOP, -ENOMEM, -EXDEV, or what was thrown
- * at the caller.
+ * -EAGAIN (try), -EPERM, -EDEADLK, -ELOOP, -ENOMEM, or what was thrown at the
+ * caller.
  */
 TL_API int tl_select(struct tl_select_case *cases, int count);
 TL_API int tl_select_until(struct tl_select_case *cases, int count,

@@ -20,7 +20,23 @@
  *
  * Contexts, unless said otherwise: tasklets and plain threads (a thread becomes
  * a scheduler, and its own flow the main tasklet, with its first call); not
- * signal handlers. A tasklet of another thread is refused with -EXDEV.
+ * signal handlers.
+ *
+ * A tasklet runs on the thread that made it and never on another. Any thread that
+ * has a handle may insert, run, kill and throw: of another thread's tasklet this
+ * is asked of its thread, which is woken if it sleeps, and the caller goes on
+ * without a switch, so no trap forbids it. What can be known at once is refused
+ * at once (-ESRCH, -EBUSY); else 0 means that it was asked for. The thread does it
+ * when it next looks (as it switches, sleeps or ticks), if it still can then.
+ * Several requests that wait for it to look become one: a throw replaces an
+ * earlier one's error, and a kill outdoes a throw. Handles may be taken and given
+ * up, and states asked, by any thread. The other functions refuse another
+ * thread's tasklet with -EXDEV, or say that they are for its own thread.
+ *
+ * Memory ordering: what was done before an insert, run, kill or throw is visible
+ * to the tasklet that it makes run. The states are no synchronisation: to know
+ * what a tasklet of another thread has done, wait for it (future.h, group.h,
+ * channel.h) rather than ask whether it is dead.
  */
 #ifndef TASKLET_TASK_H
 #define TASKLET_TASK_H
@@ -114,7 +130,11 @@ TL_API int tl_spawn_run(struct tl_task **out, tl_task_fn *fn, void *arg);
  */
 TL_API int tl_task_new(struct tl_task **out, const struct tl_task_attr *attr);
 
-/* tl_task_ref - one more handle. Returns @task. */
+/*
+ * tl_task_ref - one more handle. Returns @task.
+ *
+ * Any thread that has a handle, or is the tasklet's own.
+ */
 TL_API struct tl_task *tl_task_ref(struct tl_task *task);
 
 /*
@@ -122,8 +142,9 @@ TL_API struct tl_task *tl_task_ref(struct tl_task *task);
  *
  * The last one frees a tasklet that is unbound, bound, dead or never started.
  * A paused one that has started is killed first, at once: this call switches
- * then. NULL is allowed. On another thread than the tasklet's, while that one has
- * its scheduler, stops the process with a message.
+ * then. NULL is allowed. On another thread than the tasklet's it never switches:
+ * the tasklet's thread frees or kills it. What was done with the handles that went
+ * before happens before the end.
  */
 TL_API void tl_task_unref(struct tl_task *task);
 
@@ -131,7 +152,8 @@ TL_API void tl_task_unref(struct tl_task *task);
  * tl_task_bind - give a tasklet its function; it becomes bound, not alive
  *
  * Returns 0, -EINVAL (@fn is NULL, the tasklet is current or the main one),
- * -EBUSY (it is runnable or blocked, or paused in the middle of its function).
+ * -EBUSY (it is runnable or blocked, or paused in the middle of its function),
+ * -EXDEV (it is another thread's, or its thread has ended).
  */
 TL_API int tl_task_bind(struct tl_task *task, tl_task_fn *fn);
 
@@ -153,7 +175,7 @@ TL_API int tl_task_unbind(struct tl_task *task);
 /*
  * tl_task_setup - start a bound tasklet: it is linked at the end of the ring
  *
- * Returns 0, -EBUSY (it is alive), -EINVAL (it has no function).
+ * Returns 0, -EBUSY (it is alive), -EINVAL (it has no function), -EXDEV.
  */
 TL_API int tl_task_setup(struct tl_task *task, void *arg);
 
@@ -161,6 +183,8 @@ TL_API int tl_task_setup(struct tl_task *task, void *arg);
  * tl_task_insert - make a paused tasklet runnable, at the end of the ring
  *
  * Returns 0 (also if it was runnable), -EBUSY (blocked), -ESRCH (not alive).
+ *
+ * Another thread's goes to the end of its own ring; see above.
  */
 TL_API int tl_task_insert(struct tl_task *task);
 
@@ -169,7 +193,7 @@ TL_API int tl_task_insert(struct tl_task *task);
  *
  * Without any handle it is killed instead, at once, for nobody could run it again.
  * Returns 0 (also if it was not in the ring), -EBUSY (blocked),
- * -EINVAL (current).
+ * -EINVAL (current), -EXDEV (another thread's).
  */
 TL_API int tl_task_remove(struct tl_task *task);
 
@@ -183,6 +207,11 @@ TL_API int tl_task_remove(struct tl_task *task);
  * Returns 0 when the caller runs again, -EBUSY (blocked), -ESRCH (not alive),
  * -EPERM (a switch trap is set, nothing has changed), or the error thrown at
  * the caller meanwhile.
+ *
+ * Another thread's does not make the caller switch. It becomes the first in its
+ * thread's ring if that was empty, as when the thread sleeps; else it is placed
+ * behind the one that runs there, also where it was runnable. Returns 0, -EBUSY or
+ * -ESRCH.
  */
 TL_API int tl_task_run(struct tl_task *task);
 
@@ -190,9 +219,9 @@ TL_API int tl_task_run(struct tl_task *task);
  * tl_task_switch - switch to a tasklet; the caller becomes paused
  *
  * A paused target takes the caller's place in the ring; a runnable one keeps its
- * own. Returns as tl_task_run()
- * when somebody has made the caller run again. A caller without any handle is
- * killed instead: -ECANCELED.
+ * own. Returns as tl_task_run() when somebody has made the caller run again, or
+ * -EXDEV (another thread's). A caller without any handle is killed instead:
+ * -ECANCELED.
  */
 TL_API int tl_task_switch(struct tl_task *task);
 
@@ -209,10 +238,17 @@ TL_API int tl_task_switch(struct tl_task *task);
  *
  * Returns 0 when the caller runs again (also if the target was dead already);
  * -ECANCELED on the caller itself; -EPERM (a switch trap), having done nothing.
+ *
+ * Another thread's is made runnable there, at the end of the ring, and 0 is
+ * returned at once; one that computes sees it at its next tl_tick().
  */
 TL_API int tl_task_kill(struct tl_task *task);
 
-/* tl_task_kill_later - the same, but the target runs when its turn comes */
+/*
+ * tl_task_kill_later - the same, but the target runs when its turn comes
+ *
+ * Across threads the same as tl_task_kill().
+ */
 TL_API int tl_task_kill_later(struct tl_task *task);
 
 /*
@@ -221,12 +257,20 @@ TL_API int tl_task_kill_later(struct tl_task *task);
  * As tl_task_kill(), with @error in its place. One that was never started ends
  * with it. Returns 0, and the error is the target's, on the caller itself too
  * (the next call that might block fails with it); or the error stays the
- * caller's: -ESRCH (the target is not alive), -EPERM, -EINVAL, -EXDEV, -ENOMEM.
+ * caller's: -ESRCH (the target is not alive), -EPERM, -EINVAL, -ENOMEM. Where 0
+ * was returned for another thread's tasklet that has ended by the time its thread
+ * looks, or that has been killed, that thread frees the error.
  */
 TL_API int tl_task_throw(struct tl_task *task, struct tl_error *error);
 TL_API int tl_task_throw_later(struct tl_task *task, struct tl_error *error);
 
-/* The state, as in the table above. A blocked tasklet counts as scheduled. */
+/*
+ * The state, as in the table above. A blocked tasklet counts as scheduled.
+ *
+ * Of another thread's tasklet it may be over when the caller hears of it; current
+ * means that it is the one that runs on its own thread. One whose thread has ended
+ * is dead.
+ */
 TL_API bool tl_task_is_alive(const struct tl_task *task);
 TL_API bool tl_task_is_paused(const struct tl_task *task);
 TL_API bool tl_task_is_blocked(const struct tl_task *task);
@@ -234,7 +278,10 @@ TL_API bool tl_task_is_scheduled(const struct tl_task *task);
 TL_API bool tl_task_is_main(const struct tl_task *task);
 TL_API bool tl_task_is_current(const struct tl_task *task);
 
-/* The channel that it is blocked on; NULL if on none, or on several. */
+/*
+ * The channel that it is blocked on; NULL if on none, or on several. This and the
+ * next three say nothing (NULL, 0) of another thread's tasklets.
+ */
 TL_API struct tl_chan *tl_task_channel(const struct tl_task *task);
 
 /* +1 if it waits to send, -1 if it waits to receive, else 0. */
@@ -251,15 +298,19 @@ TL_API struct tl_task *tl_task_prev(const struct tl_task *task);
 /* A number that no other tasklet of the process has or had; never 0. */
 TL_API uint64_t tl_task_id(const struct tl_task *task);
 
-/* The name, "" if it has none. Valid until it is set again or the end. */
+/*
+ * The name, "" if it has none. Valid until it is set again or the end: another
+ * thread may ask only if the program keeps it from being set meanwhile.
+ */
 TL_API const char *tl_task_name(const struct tl_task *task);
 
-/* Returns 0 or -ENOMEM. NULL takes the name away. */
+/* Returns 0, -ENOMEM or -EXDEV (another thread's). NULL takes the name away. */
 TL_API int tl_task_set_name(struct tl_task *task, const char *name);
 
 /*
  * The user's word: the library only keeps it (tasklet-local data, or what
  * tl_schedule() should hand back). It survives until the tasklet is bound anew.
+ * A plain word: threads that share it keep each other out.
  */
 TL_API void *tl_task_value(const struct tl_task *task);
 TL_API void tl_task_set_value(struct tl_task *task, void *value);
@@ -268,7 +319,7 @@ TL_API void tl_task_set_value(struct tl_task *task, void *value);
  * tl_task_set_block_trap - forbid a tasklet to block
  *
  * A call that would block returns -EPERM and changes nothing. Returns the
- * previous setting.
+ * previous setting. Only on the tasklet's own thread, both.
  */
 TL_API bool tl_task_set_block_trap(struct tl_task *task, bool on);
 TL_API bool tl_task_block_trap(const struct tl_task *task);

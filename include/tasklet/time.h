@@ -21,9 +21,10 @@ TL_API uint64_t tl_after(uint64_t ns);
  * Tasklets with equal deadlines wake in the order in which they went to sleep.
  * A deadline that has passed still lets the others run first.
  *
- * Contexts: tasklets and plain threads. Returns 0, -EPERM (a trap), -ENOMEM,
- * -EDEADLK (TL_FOREVER, and nobody can ever wake anybody), or what was thrown at
- * the caller.
+ * Contexts: tasklets and plain threads; a plain thread sleeps too, and its other
+ * tasklets run. No synchronisation with other threads. Returns 0, -EPERM (a trap),
+ * -ENOMEM, -EDEADLK (TL_FOREVER, and nobody in the process can ever wake anybody:
+ * see channel.h), or what was thrown at the caller, by whatever thread.
  */
 TL_API int tl_sleep_until(uint64_t deadline_ns);
 TL_API int tl_sleep(uint64_t ns);
