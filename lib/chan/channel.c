@@ -456,6 +456,34 @@ leave_and_recv(struct tl_sched *s, struct tl_chan *c, void *value)
 	return recv_at_length(c, value);
 }
 
+/* Inside, where it is known that it can be done, but not by the shortest way. */
+static __attribute__((noinline)) int
+send_from_inside(struct tl_sched *s, struct tl_chan *c, const void *value)
+{
+	enum tl__switching how = tl__chan_switching(c, -1, true);
+	struct tl__partner p;
+
+	tl__chan_send_now(c, true, value, NULL, &p);
+	tl__local_leave(s);
+	return p.task ? tl__chan_hand_over(s, s->head, &p, how) : 0;
+}
+
+static __attribute__((noinline)) int
+recv_from_inside(struct tl_sched *s, struct tl_chan *c, void *value)
+{
+	enum tl__switching how = c->count ? TL__GO_ON :
+					    tl__chan_switching(c, +1, true);
+	struct tl_task *me = s->head;
+	struct tl_error *error;
+	struct tl__partner p;
+
+	tl__chan_recv_now(c, true, value, &error, &p);
+	tl__local_leave(s);
+	if (p.task)
+		tl__chan_hand_over(s, me, &p, how);
+	return tl__chan_report(me, error);
+}
+
 int tl_chan_send(struct tl_chan *chan, const void *value)
 {
 	struct tl_sched *s = tl__sched_self;
@@ -469,7 +497,9 @@ int tl_chan_send(struct tl_chan *chan, const void *value)
 		return leave_and_send(s, chan, value);
 	me = s->head;
 	if (!chan->nreceivers) {
-		if (unlikely(chan->capacity || chan->closing))
+		if (chan->count < chan->capacity && !chan->closing)
+			return send_from_inside(s, chan, value);
+		if (unlikely(chan->closing))
 			return leave_and_send(s, chan, value);
 		me->waiter.value = (void *)value;
 		tl__waiter_enqueue(&chan->senders, &me->waiter);
@@ -479,7 +509,7 @@ int tl_chan_send(struct tl_chan *chan, const void *value)
 	}
 	w = chan->receivers.next;
 	if (unlikely(!only_waits(w)))
-		return leave_and_send(s, chan, value);
+		return send_from_inside(s, chan, value);
 	t = w->task;
 	tl__waiter_dequeue(w);
 	chan->nreceivers--;
@@ -504,9 +534,11 @@ int tl_chan_recv(struct tl_chan *chan, void *value)
 
 	if (unlikely(!s) || unlikely(!tl__local_enter(s)))
 		return recv_at_length(chan, value);
-	if (unlikely(!is_ordinary(s, chan) || chan->capacity))
+	if (unlikely(!is_ordinary(s, chan)))
 		return leave_and_recv(s, chan, value);
 	me = s->head;
+	if (chan->count)
+		return recv_from_inside(s, chan, value);
 	if (!chan->nsenders) {
 		if (unlikely(chan->closing))
 			return leave_and_recv(s, chan, value);
@@ -518,7 +550,7 @@ int tl_chan_recv(struct tl_chan *chan, void *value)
 	}
 	w = chan->senders.next;
 	if (unlikely(!only_waits(w) || w->error || chan->preference > 0))
-		return leave_and_recv(s, chan, value);
+		return recv_from_inside(s, chan, value);
 	t = w->task;
 	tl__waiter_dequeue(w);
 	chan->nsenders--;
