@@ -201,6 +201,6 @@ lint: packages-lint
 help:
 	@sed -n 's/^# \{0,1\}//; 3,10p' Makefile
 	@echo 'Targets: lib tools install uninstall demo check check-checked check-asan check-ubsan'
-	@echo '         check-tsan check-valgrind check-epoll check-aarch64 bench lint clean'
+	@echo '         check-tsan check-valgrind check-epoll check-aarch64 soak bench lint clean'
 
 -include $(LIB_OBJS:.o=.d) $(TOOLS:%=%.d) $(HTTP_OBJS:.o=.d)

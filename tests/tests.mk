@@ -89,6 +89,16 @@ check-aarch64:
 		CROSS_COMPILE=aarch64-linux-gnu- LDFLAGS=-static \
 		RUNNER=$(abspath $(RUN_TESTS)) RUNNER_FLAGS="-T 6 -w qemu-aarch64"
 
+# Ten minutes of storms, as they are and under the thread sanitizer.
+SOAK_SECONDS ?= 600
+
+.PHONY: soak
+soak: packages-lib
+	$(Q)$(MAKE) --no-print-directory test-programs TEST_SCRIPTS=
+	$(Q)$(MAKE) --no-print-directory test-programs TEST_SCRIPTS= O=$(O)/tsan SAN=thread
+	$(Q)tests/harness/soak $(O) $$(($(SOAK_SECONDS) / 2))
+	$(Q)TSAN_OPTIONS=halt_on_error=1 tests/harness/soak $(O)/tsan $$(($(SOAK_SECONDS) / 2))
+
 # --- benchmarks -------------------------------------------------------------
 #
 #   BENCH="NAME ..."   only these (all if empty)   BENCH_JSON=FILE   JSON lines

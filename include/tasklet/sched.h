@@ -173,12 +173,12 @@ TL_API int tl_switch_trap(int delta);
  *
  * While the count, to which @delta is added, is not 0, the thread takes a
  * tasklet that can't go on for one that waits rather than for a deadlock, and
- * tl_run() does not return for want of runnable ones: for a signal handler, or a
- * device, or another thread of which the program knows that it will call. Threads
- * that call the library, and those that never did, need not be declared: see
- * -EDEADLK in channel.h. Whoever is declared wakes by an insert, a send or the like
- * from a thread; declaring something does not wake. Returns the old count or
- * -ENOMEM; -ERANGE if it would leave 0..2^30.
+ * tl_run() does not return for want of runnable ones: for a thread that is still to
+ * be started, as by a device's driver or a timer with SIGEV_THREAD; or to have
+ * tl_run() wait for what other threads will send. For -EDEADLK alone, threads that
+ * are there need not be declared, whether they have called the library or not: see
+ * channel.h. Whoever is declared wakes by an insert, a send or the like. Returns
+ * the old count or -ENOMEM; -ERANGE if it would leave 0..2^30.
  */
 TL_API int tl_external(int delta);
 

@@ -241,10 +241,19 @@ static int call_back(struct tl_sched *s, struct tl_task *me, struct tl_chan *c,
 	return last ? -EPIPE : 0;
 }
 
+/* Inside: whether the first partner that waits is one to switch to. */
+static bool partner_is_ours(const struct tl_sched *s, const struct tl_chan *c,
+			    bool sending)
+{
+	if (sending)
+		return c->nreceivers && c->receivers.next->task->sched == s;
+	return !c->count && c->nsenders && c->senders.next->task->sched == s;
+}
+
 int tl__chan_entry_slow(struct tl_sched *s, struct tl_task *me,
 			struct tl_chan *c, bool sending, bool blocking)
 {
-	bool can, partner, switches, closing, local;
+	bool can, switches, closing, local;
 	int r;
 
 	if (s->slow & TL__SLOW_IN_CHANNEL)
@@ -256,8 +265,8 @@ int tl__chan_entry_slow(struct tl_sched *s, struct tl_task *me,
 	}
 	local = tl__chan_enter(s, c);
 	can = sending ? tl__chan_can_send(c) : tl__chan_can_recv(c);
-	partner = sending ? c->nreceivers : !c->count && c->nsenders;
-	switches = partner && tl__chan_switching(c, sending ? -1 : +1, true);
+	switches = partner_is_ours(s, c, sending) &&
+		   tl__chan_switching(c, sending ? -1 : +1, true);
 	closing = c->closing;
 	tl__chan_leave(s, c, local);
 	if (blocking && switches) {

@@ -251,6 +251,9 @@ static inline int tl__chan_hand_over(struct tl_sched *s, struct tl_task *me,
 		return 0;
 	}
 	tl__partner_wake_unlinked(s, p);
+	/* Under a trap it was another thread's that waited when we asked. */
+	if (unlikely(tl__switch_check(s)))
+		how = TL__GO_ON;
 	if (how == TL__PARTNER_RUNS) {
 		tl__ring_insert_after(s, me, p->task);
 		s->head = p->task;

@@ -287,15 +287,15 @@ static size_t slot_cool(struct tl_task *task)
 	return bytes;
 }
 
-/* Drops slabs that nobody uses; their stacks are not in the list any more. */
-static size_t slabs_drop_unused(struct tl_sched *s, int class)
+/* Unmaps the slabs that were chosen; their stacks are not in the list any more. */
+static size_t slabs_drop(struct tl_sched *s, int class)
 {
 	struct tl__slab **link = &s->stacks.slabs[class];
 	struct tl__slab *slab;
 	size_t bytes = 0;
 
 	while ((slab = *link)) {
-		if (slab->used) {
+		if (!slab->dropped) {
 			link = &slab->next;
 			continue;
 		}
@@ -305,39 +305,65 @@ static size_t slabs_drop_unused(struct tl_sched *s, int class)
 	return bytes;
 }
 
+/* The stacks of @slab that are in the list of warm ones, in bytes. */
+static size_t slab_warm_bytes(const struct tl__slab *slab)
+{
+	return (slab->carved - slab->ncold - slab->used) * slab->slot_size;
+}
+
+/*
+ * Chooses slabs that nobody uses, to be unmapped whole, until no more than
+ * *@excess bytes go: one system call for up to 512 stacks.
+ */
+static void choose_slabs(struct tl_sched *s, int class, size_t *excess)
+{
+	struct tl__slab *slab;
+
+	for (slab = s->stacks.slabs[class]; slab; slab = slab->next) {
+		size_t bytes = slab_warm_bytes(slab);
+
+		slab->dropped = !slab->used && bytes <= *excess;
+		if (slab->dropped)
+			*excess -= bytes;
+	}
+}
+
+/* Takes @task out of the list of warm stacks; @link is where it hangs. */
+static void warm_remove(struct tl_sched *s, struct tl_task **link,
+			struct tl_task *task)
+{
+	*link = task->next;
+	s->stacks.nfree--;
+	s->stacks.nstacks--;
+	s->stacks.free_bytes -= task->slab->slot_size;
+}
+
 static size_t trim_class(struct tl_sched *s, int class, size_t *keep)
 {
-	struct tl_task **link = &s->stacks.free[class];
-	struct tl_task *task;
-	size_t bytes = 0;
+	size_t warm = 0, kept = 0, bytes = 0, excess;
+	struct tl_task **link, *task;
+	struct tl__slab *slab;
 
-	/*
-	 * Newest first: those that we keep are the likeliest to be in a cache.
-	 * A slab with a kept stack must survive, so kept ones count as used.
-	 */
-	while ((task = *link) && *keep >= task->slab->slot_size) {
-		*keep -= task->slab->slot_size;
-		task->slab->used++;
-		link = &task->next;
-	}
-	while ((task = *link)) {
-		*link = task->next;
-		s->stacks.nfree--;
-		s->stacks.nstacks--;
-		s->stacks.free_bytes -= task->slab->slot_size;
-		if (task->slab->used)
-			bytes += slot_cool(task);
-		else	/* the slab may go as a whole */
+	for (slab = s->stacks.slabs[class]; slab; slab = slab->next)
+		warm += slab_warm_bytes(slab);
+	excess = warm > *keep ? warm - *keep : 0;
+	choose_slabs(s, class, &excess);
+	/* Of the others the newest stay: they are the likeliest in a cache. */
+	for (link = &s->stacks.free[class]; (task = *link);) {
+		slab = task->slab;
+		if (slab->dropped) {
+			warm_remove(s, link, task);
 			tl__annotate_unmap(&task->annotation);
+		} else if (kept + slab->slot_size > *keep) {
+			warm_remove(s, link, task);
+			bytes += slot_cool(task);
+		} else {
+			kept += slab->slot_size;
+			link = &task->next;
+		}
 	}
-	/*
-	 * A slab in use was not unmapped above, and one without any use has no
-	 * stack in the list left; what was neither cooled nor unmapped can't be.
-	 */
-	bytes += slabs_drop_unused(s, class);
-	for (task = s->stacks.free[class]; task; task = task->next)
-		task->slab->used--;
-	return bytes;
+	*keep -= kept;
+	return bytes + slabs_drop(s, class);
 }
 
 size_t tl__stack_trim(struct tl_sched *s, size_t keep)

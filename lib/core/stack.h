@@ -36,6 +36,7 @@ struct tl__slab {
 	size_t slot_size;
 	int size_class;
 	unsigned int slots, carved, used, ncold;
+	bool dropped;			/* chosen to be unmapped */
 	uint64_t cold[TL__SLAB_SLOTS_MAX / 64];
 	uint64_t guarded[TL__SLAB_SLOTS_MAX / 64];
 };

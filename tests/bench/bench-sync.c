@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * Locks between threads, against pthread's in the same run: a mutex that is free,
- * one that two threads fight for, and a round trip of two plain threads over a
- * condition, both on one processor and each on its own. The process has two
+ * Locks between threads, against pthread's in the same run: a mutex, semaphore and
+ * condition that are free, a mutex that two threads fight for, and round trips of
+ * two plain threads over a condition and over semaphores, both on one processor
+ * and each on its own. The process has two
  * threads all the time, for glibc's mutex knows a shortcut where there is one.
  */
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -255,6 +257,110 @@ static double run_rtt_tl_x2(void)
 	return per(both(rtt_tl, 2), RTT_LOOPS);
 }
 
+/* --- semaphores: free, and two of them for a round trip ---------------------- */
+
+static struct tl_sem tl_s = TL_SEM_INIT(1);
+static struct tl_sem tl_ping = TL_SEM_INIT(0), tl_pong = TL_SEM_INIT(0);
+static sem_t pt_ping, pt_pong;
+
+static double run_sem_free_pt(void)
+{
+	double begin;
+	sem_t s;
+	long i;
+
+	second_thread();
+	sem_init(&s, 0, 1);
+	begin = bench_now_ns();
+	for (i = 0; i < FREE_LOOPS; i++) {
+		sem_wait(&s);
+		sem_post(&s);
+	}
+	return (bench_now_ns() - begin) / FREE_LOOPS;
+}
+
+static double run_sem_free_tl(void)
+{
+	double begin;
+	long i;
+
+	second_thread();
+	begin = bench_now_ns();
+	for (i = 0; i < FREE_LOOPS; i++) {
+		tl_sem_acquire(&tl_s);
+		tl_sem_release(&tl_s, 1);
+	}
+	return (bench_now_ns() - begin) / FREE_LOOPS;
+}
+
+static void *sem_rtt_pt(void *arg)
+{
+	long i;
+
+	rendezvous();
+	for (i = 0; i < RTT_LOOPS; i++) {
+		if (arg)
+			sem_post(&pt_ping);
+		sem_wait(arg ? &pt_pong : &pt_ping);
+		if (!arg)
+			sem_post(&pt_pong);
+	}
+	return NULL;
+}
+
+static void *sem_rtt_tl(void *arg)
+{
+	long i;
+
+	rendezvous();
+	for (i = 0; i < RTT_LOOPS; i++) {
+		if (arg)
+			tl_sem_release(&tl_ping, 1);
+		tl_sem_acquire(arg ? &tl_pong : &tl_ping);
+		if (!arg)
+			tl_sem_release(&tl_pong, 1);
+	}
+	return NULL;
+}
+
+static double sem_pt(int cpus)
+{
+	sem_init(&pt_ping, 0, 0);
+	sem_init(&pt_pong, 0, 0);
+	return per(both(sem_rtt_pt, cpus), RTT_LOOPS);
+}
+
+static double run_sem_pt_x1(void) { return sem_pt(1); }
+static double run_sem_pt_x2(void) { return sem_pt(2); }
+static double run_sem_tl_x1(void) { return per(both(sem_rtt_tl, 1), RTT_LOOPS); }
+static double run_sem_tl_x2(void) { return per(both(sem_rtt_tl, 2), RTT_LOOPS); }
+
+/* --- a condition that nobody waits for ---------------------------------------- */
+
+static double run_cond_free_pt(void)
+{
+	double begin;
+	long i;
+
+	second_thread();
+	begin = bench_now_ns();
+	for (i = 0; i < FREE_LOOPS; i++)
+		pthread_cond_signal(&pt_c);
+	return (bench_now_ns() - begin) / FREE_LOOPS;
+}
+
+static double run_cond_free_tl(void)
+{
+	double begin;
+	long i;
+
+	second_thread();
+	begin = bench_now_ns();
+	for (i = 0; i < FREE_LOOPS; i++)
+		tl_cond_notify(&tl_c, 1);
+	return (bench_now_ns() - begin) / FREE_LOOPS;
+}
+
 const struct bench bench_sync[] = {
 	{ "mutex_free", "ns", "pthread's mutex", "a mutex that is free: lock, unlock",
 	  run_free_pt, run_free_tl, 0, 0, 1.0 },
@@ -267,5 +373,16 @@ const struct bench bench_sync[] = {
 	{ "cond_rtt_x2", "ns", "pthread's condition",
 	  "a round trip of two threads on two processors", run_rtt_pt_x2,
 	  run_rtt_tl_x2, 0, 0, 0 },
+	{ "cond_free", "ns", "pthread's condition",
+	  "a notification that nobody waits for", run_cond_free_pt,
+	  run_cond_free_tl, 0, 0, 0 },
+	{ "sem_free", "ns", "POSIX's semaphore",
+	  "a semaphore with a token: acquire, release", run_sem_free_pt,
+	  run_sem_free_tl, 0, 0, 0 },
+	{ "sem_rtt_x1", "ns", "POSIX's semaphore",
+	  "a round trip over two semaphores, on one processor",
+	  run_sem_pt_x1, run_sem_tl_x1, 0, 0, 0 },
+	{ "sem_rtt_x2", "ns", "POSIX's semaphore",
+	  "the same on two processors", run_sem_pt_x2, run_sem_tl_x2, 0, 0, 0 },
 	{ 0 },
 };

@@ -168,7 +168,7 @@ references() {
 		while read -r name number; do
 			[ -e "$man/$name.$number" ] ||
 				{ echo "$page: $name($number)"; bad=1; }
-		done < <(sed -n 's/.*\.*Xr \(tl[-_a-z0-9]*\|tasklet\) \([0-9]\).*/\1 \2/p' \
+		done < <(sed -n 's/.*\.*Xr \(tl[-_a-z0-9]*\|tasklet[_a-z]*\) \([0-9]\).*/\1 \2/p' \
 			"$man/$page")
 	done
 	return $bad
