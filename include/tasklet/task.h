@@ -26,8 +26,9 @@
  * has a handle may insert, run, kill and throw: of another thread's tasklet this
  * is asked of its thread, which is woken if it sleeps, and the caller goes on
  * without a switch, so no trap forbids it. What can be known at once is refused
- * at once (-ESRCH, -EBUSY); else 0 means that it was asked for. The thread does it
- * when it next looks (as it switches, sleeps or ticks), if it still can then.
+ * at once (-ESRCH, -EBUSY); else 0 means that it was asked for. The thread does it,
+ * if it still can then, when it next looks: as it switches, at least once a round,
+ * as it wakes, and for a kill or a throw at its next tl_tick().
  * Several requests that wait for it to look become one: a throw replaces an
  * earlier one's error, and a kill outdoes a throw. Handles may be taken and given
  * up, and states asked, by any thread. The other functions refuse another
