@@ -19,8 +19,8 @@
  * has found it done. Functions that wait fail with
  *
  *	-ETIMEDOUT	the deadline passed (_until)
- *	-EDEADLK	nobody can ever complete it: it would come from a tasklet
- *			that can't run any more, or the process has but one thread
+ *	-EDEADLK	nobody can ever complete it: every thread waits for another,
+ *			see tl_chan_recv()
  *	-EPERM		a trap forbids to block
  *	-ECANCELED	the caller was killed; or whatever was thrown at it
  *	-ENOMEM		no memory for the deadline, or for more than 8 futures

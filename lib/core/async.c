@@ -111,7 +111,6 @@ int tl_async(struct tl_future **out, tl_task_fn *fn, void *arg)
 	}
 	tl__future_init(&a->future, &async_ops);
 	a->future.state = TL_FUTURE_RUNNING;
-	a->future.by_tasklet = true;
 	keeper = &tl__extra(a->task)->keeper;
 	keeper->ops = &keeper_ops;
 	keeper->object = a;

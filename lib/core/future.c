@@ -19,9 +19,6 @@
 #include "core/future.h"
 
 #include <errno.h>
-#if __has_include(<sys/single_threaded.h>)
-#include <sys/single_threaded.h>
-#endif
 
 #include "base/alloc.h"
 #include "base/error.h"
@@ -385,27 +382,17 @@ static bool enqueue_all(struct wait *w, struct tl_future *const *futures,
 	return true;
 }
 
-/* False only if it is certain. */
-static bool other_threads(void)
-{
-#if __has_include(<sys/single_threaded.h>)
-	return !__libc_single_threaded;
-#else
-	return true;
-#endif
-}
-
 /*
- * Whether one may come from a thread that has no tasklets, as those of the pool
- * have none: a scheduler can't see that all of these are idle.
+ * Whether one comes from the pool, whose threads have no schedulers: that they are
+ * at work is seen by nothing but this.
  */
-static bool from_outside(struct tl_future *const *futures, int count)
+static bool from_pool(struct tl_future *const *futures, int count)
 {
 	int i;
 
 	for (i = 0; i < count; i++)
-		if (futures[i] && !futures[i]->by_tasklet)
-			return other_threads();
+		if (futures[i] && futures[i]->by_pool)
+			return true;
 	return false;
 }
 
@@ -413,17 +400,17 @@ static int wait_for(struct tl_sched *s, struct tl_task *me,
 		    struct tl_future *const *futures, struct node *nodes,
 		    int count, uint64_t deadline_ns)
 {
-	bool outside = from_outside(futures, count);
+	bool outside = from_pool(futures, count);
 	struct wait w = { .task = me };
 	int r = tl__deadline_arm(s, me, deadline_ns);
 
 	if (r)
 		return r;
 	if (enqueue_all(&w, futures, nodes, count)) {
-		s->io_pending += outside;
+		s->externals += outside;
 		tl__poll_soon(s);
 		r = tl__park(s, me, &future_ops, &w);
-		s->io_pending -= outside;
+		s->externals -= outside;
 	} else {
 		tl__deadline_disarm(s, me);
 	}

@@ -32,7 +32,7 @@ struct tl_future {
 	struct tl__list waiters;
 	/* Set at the beginning. */
 	const struct tl__future_ops *ops;
-	bool by_tasklet;		/* it comes from one */
+	bool by_pool;			/* it comes from the pool */
 };
 
 /* With one handle, and one reference for who brings the result. */

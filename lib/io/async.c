@@ -82,6 +82,7 @@ static struct call *call_new(tl_call_fn *fn, void *arg,
 	if (!c)
 		return NULL;
 	tl__future_init(&c->future, &call_ops);
+	c->future.by_pool = true;
 	c->job.run = call_run;
 	c->fn = fn;
 	c->arg = arg;

@@ -26,22 +26,28 @@
 #include "base/compiler.h"
 
 static _Atomic int known;
+/* How often the thread was made known: one of ours may get a scheduler. */
+static __thread int entered;
 /* Threads of an emulator or a checker, there before the program's first. */
 static int foreign;
 
 void tl__tids_enter(void)
 {
+	if (entered++)
+		return;
 	/* relaxed: those who count have other means to know whom they count */
 	atomic_fetch_add_explicit(&known, 1, memory_order_relaxed);
 }
 
 void tl__tids_leave(void)
 {
-	atomic_fetch_sub_explicit(&known, 1, memory_order_relaxed);
+	if (!--entered)
+		atomic_fetch_sub_explicit(&known, 1, memory_order_relaxed);
 }
 
 void tl__tids_after_fork(bool self)
 {
+	entered = self;
 	atomic_store_explicit(&known, self, memory_order_relaxed);
 }
 

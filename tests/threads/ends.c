@@ -83,7 +83,7 @@ static void *runs_nested(UNUSED void *arg)
 	int r;
 
 	tl_spawn(NULL, fn_nested, NULL);
-	r = run_threadblock();
+	r = tl_run();
 	if (r != TL_RUN_FINISHED)
 		atomic_fetch_add(&wrong, 1);
 	return NULL;
