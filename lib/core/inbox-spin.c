@@ -29,13 +29,6 @@
 #define AGAIN_MAX	1024u
 #define LOOKS_A_CLOCK	16	/* looks at the inbox for one at the clock */
 
-static bool has_mail(const struct tl__inbox *inbox)
-{
-	/* relaxed: only a hint; tl__inbox_drain() takes it */
-	return atomic_load_explicit(&inbox->tail, memory_order_relaxed) !=
-	       (uintptr_t)inbox->head;
-}
-
 static bool several_processors(void)
 {
 	static _Atomic int several;	/* 0: not asked; 1: no; 2: yes */
@@ -74,7 +67,7 @@ bool tl__inbox_spin(struct tl_sched *s, uint64_t deadline_ns)
 		end = deadline_ns;
 	do {
 		for (i = 0; i < LOOKS_A_CLOCK; i++) {
-			if (has_mail(inbox)) {
+			if (tl__inbox_has_mail(inbox)) {
 				inbox->spin_ns = SPIN_MAX_NS;
 				inbox->spin_failures = 0;
 				return true;

@@ -180,25 +180,40 @@ static bool other_threads(void)
 #endif
 }
 
-void tl__poll(struct tl_sched *s)
+/* What is worth a closer look: the rest of a poll is for nothing then. */
+static inline bool has_news(const struct tl_sched *s)
+{
+	return s->reactor_ops || s->timers.len ||
+	       tl__inbox_has_mail(&s->inbox) ||
+	       unlikely(s->stacks.free_bytes > TL__STACK_CACHE_MAX);
+}
+
+static __attribute__((noinline)) void look_closer(struct tl_sched *s)
 {
 	int saved = errno;
-	int round;
 
-	tl__ask_progress(&s->ask, 2);
 	if (unlikely(s->stacks.free_bytes > TL__STACK_CACHE_MAX))
 		tl__stack_trim(s, TL__STACK_CACHE_MAX / 2);
-	s->polled_idle = !s->head;
 	tl__inbox_drain(s);
 	if (s->reactor_ops)
 		s->reactor_ops->poll(s->reactor, !s->head);
 	/* A look at the clock costs some 24 ns: once a round, if there is a timer. */
 	if (s->timers.len)
 		expire_timers(s);
+	errno = saved;
+}
+
+void tl__poll(struct tl_sched *s)
+{
+	int round;
+
+	tl__ask_progress(&s->ask, 2);
+	s->polled_idle = !s->head;
+	if (has_news(s))
+		look_closer(s);
 	round = s->runcount ? (int)s->runcount : 1;
 	s->round_left = outside_wakers(s) || other_threads() ?
 		round : ROUNDS_WITHOUT_OUTSIDE;
-	errno = saved;
 }
 
 static uint64_t next_deadline(const struct tl_sched *s)

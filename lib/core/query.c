@@ -31,7 +31,8 @@ bool tl_task_is_scheduled(const struct tl_task *task)
 
 bool tl_task_is_main(const struct tl_task *task)
 {
-	return task->flags & TL__MAIN;
+	/* Not by its flags: they change, and any thread may ask. */
+	return !task->slab;
 }
 
 bool tl_task_is_current(const struct tl_task *task)
@@ -105,7 +106,9 @@ int tl_task_set_name(struct tl_task *task, const char *name)
 {
 	char *copy = NULL, *old;
 
-	if (task->sched && !tl__is_ours(task))
+	/* relaxed: as in tl__is_ours(); one that has no thread is the caller's */
+	if (__atomic_load_n(&task->sched, __ATOMIC_RELAXED) &&
+	    !tl__is_ours(task))
 		return -EXDEV;
 	if (name) {
 		size_t size = strlen(name) + 1;

@@ -304,7 +304,7 @@ static void report_survivors(struct tl_sched *s, unsigned int left)
 int tl_sched_end(void)
 {
 	struct tl_sched *s = tl__sched_self;
-	struct tl_error *late;
+	struct tl_error *late, *thrown;
 	unsigned int left;
 	int saved = errno;
 
@@ -328,6 +328,7 @@ int tl_sched_end(void)
 		return (int)(s->alive - 1);
 	close_doors(s);
 	late = s->main->stale;
+	thrown = s->main->thrown;
 	tl__free(s->deadlock_text);
 	if (s->reactor_ops)
 		s->reactor_ops->destroy(s->reactor);
@@ -338,6 +339,7 @@ int tl_sched_end(void)
 	tl__sched_self = NULL;
 	main_fini(s->main);
 	free_late(late);	/* last: users' destructors */
+	tl_error_free(thrown);
 	errno = saved;
 	return 0;
 }

@@ -60,6 +60,45 @@ void tl__threads_add(struct tl_sched *s)
 	tl__tids_enter();
 }
 
+/* With the lock. False: a message of ours is under way to @s. */
+static bool tell(struct tl_sched *s,
+		 void (*deliver)(struct tl_sched *s, struct tl__message *message))
+{
+	if (s->deadlock_sent)
+		return false;
+	s->deadlock_sent = true;
+	s->deadlock_message.deliver = deliver;
+	tl__inbox_push(s, &s->deadlock_message);
+	return true;
+}
+
+/* That it was woken is all: before it sleeps again it looks around. */
+static void look_delivered(struct tl_sched *s, struct tl__message *message)
+{
+	(void)message;
+	pthread_mutex_lock(&lock);
+	s->deadlock_sent = false;
+	pthread_mutex_unlock(&lock);
+}
+
+/*
+ * With the lock: the last thread that was awake ends. Where somebody has been
+ * woken already, he is the one.
+ */
+static void have_one_look(void)
+{
+	struct tl__list *link;
+
+	for (link = all.next; link != &all; link = link->next) {
+		struct tl_sched *s = tl__container_of(link, struct tl_sched,
+						      in_threads);
+
+		if (!tl__inbox_is_asleep(&s->inbox) ||
+		    tell(s, look_delivered))
+			return;
+	}
+}
+
 void tl__threads_remove(struct tl_sched *s)
 {
 	/* First: it may come back, and must not be missed from both counts. */
@@ -68,8 +107,9 @@ void tl__threads_remove(struct tl_sched *s)
 	if (s->share_locals)
 		s->share_locals(s);
 	tl__list_del(&s->in_threads);
-	/* relaxed: as above */
-	atomic_fetch_sub_explicit(&awake, 1, memory_order_relaxed);
+	/* acquire: pairs with tl__threads_doze(), whose inboxes say so */
+	if (atomic_fetch_sub_explicit(&awake, 1, memory_order_acquire) == 1)
+		have_one_look();
 	pthread_mutex_unlock(&lock);
 }
 
@@ -77,10 +117,7 @@ void tl__threads_remove(struct tl_sched *s)
 
 static void deadlock_delivered(struct tl_sched *s, struct tl__message *message)
 {
-	(void)message;
-	pthread_mutex_lock(&lock);
-	s->deadlock_sent = false;
-	pthread_mutex_unlock(&lock);
+	look_delivered(s, message);
 	s->deadlock = true;
 }
 
@@ -108,11 +145,8 @@ static void tell_others(const struct tl_sched *s)
 		struct tl_sched *other = tl__container_of(
 			link, struct tl_sched, in_threads);
 
-		if (other == s || other->deadlock_sent)
-			continue;
-		other->deadlock_sent = true;
-		other->deadlock_message.deliver = deadlock_delivered;
-		tl__inbox_push(other, &other->deadlock_message);
+		if (other != s)
+			tell(other, deadlock_delivered);
 	}
 }
 
@@ -146,8 +180,8 @@ static bool look_around(struct tl_sched *s, uint64_t *deadline_ns)
  * that it is asleep. Who wakes one is awake himself, or a thread that is not
  * known; and when he dozes afterwards, whoever then finds the count at 0 finds
  * too, by the inbox, that the other one was woken. Why nobody is missed: the one
- * who takes the count to 0 looks, and one who was woken counts again, and looks
- * if he is the last to doze.
+ * who takes the count to 0 looks, or has another look if he ends; and one who was
+ * woken counts again, and looks if he is the last to doze.
  */
 bool tl__threads_doze(struct tl_sched *s, uint64_t *deadline_ns)
 {

@@ -42,11 +42,6 @@ bool tl__bell_arm(struct tl__bell *bell, struct tl__uring *ring,
 	if (!sqe)
 		return false;
 	if (bell->futex) {
-		/*
-		 * relaxed: who rings later wakes us later; who has rung for a
-		 * sleep that is over needs no more
-		 */
-		atomic_store_explicit(&bell->word, 0, memory_order_relaxed);
 		tl__uring_prep_futex_wait(sqe, &bell->word, 0);
 	} else {
 		io_uring_prep_read(sqe, bell->fd, &bell->count,
@@ -55,6 +50,16 @@ bool tl__bell_arm(struct tl__bell *bell, struct tl__uring *ring,
 	sqe->user_data = user_data;
 	bell->armed = true;
 	return true;
+}
+
+void tl__bell_heard(struct tl__bell *bell)
+{
+	bell->armed = false;
+	/*
+	 * relaxed: who has rung needs no more, for no sleep begins before the
+	 * thread has looked at its inbox; who rings for that one rings later
+	 */
+	atomic_store_explicit(&bell->word, 0, memory_order_relaxed);
 }
 
 void tl__bell_ring(struct tl__bell *bell)

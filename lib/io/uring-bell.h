@@ -27,8 +27,10 @@ struct tl__bell {
 	int fd;			/* -1: none */
 	uint64_t count;		/* of the eventfd; the kernel writes here */
 	/*
-	 * 1: rung since it was armed. Set by whoever rings, cleared by the
-	 * sleeper before it arms; so the wait that is armed too late ends at once.
+	 * 1: rung since it was heard. Set by whoever rings, cleared by the
+	 * sleeper when it hears it and never when it arms: it may have had no
+	 * room to do so before it said that it sleeps. A wait that is armed too
+	 * late ends at once.
 	 */
 	_Atomic uint32_t word;
 };
@@ -40,6 +42,9 @@ void tl__bell_close(struct tl__bell *bell);
 /* Has @ring wait for it, with @user_data. False: no room. The ring's thread. */
 bool tl__bell_arm(struct tl__bell *bell, struct tl__uring *ring,
 		  uint64_t user_data);
+
+/* The ring's wait for it is over. After this the thread does not go on to sleep. */
+void tl__bell_heard(struct tl__bell *bell);
 
 /* Any thread. */
 void tl__bell_ring(struct tl__bell *bell);

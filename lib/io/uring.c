@@ -236,7 +236,7 @@ static void on_completion(struct uring *u, const struct io_uring_cqe *cqe)
 			finish(u, op);
 		break;
 	case TAG_BELL:
-		u->bell.armed = false;
+		tl__bell_heard(&u->bell);
 		if (!u->ending)
 			arm_bell(u);
 		break;
@@ -265,18 +265,22 @@ static bool reap(struct uring *u)
 
 /* --- the scheduler's side --------------------------------------------------- */
 
-/* Hands over all that is wanted, in several steps if it is more than fits. */
-static void push(struct uring *u)
+/*
+ * Hands over all that is wanted, in several steps if it is more than fits. Returns
+ * whether it has taken completions meanwhile: somebody may be runnable.
+ */
+static bool push(struct uring *u)
 {
-	bool more;
+	bool any = false, more;
 	int r;
 
 	do {
 		more = refill(u);
 		r = tl__uring_submit(&u->ring, tl__uring_flagged(&u->ring));
 		if (more)
-			reap(u);
+			any |= reap(u);
 	} while (entered(r) && more);
+	return any;
 }
 
 static bool wants_push(const struct uring *u)
@@ -313,8 +317,7 @@ static void uring_wait(void *reactor, uint64_t deadline_ns)
 	int r;
 
 	if (unlikely(refill(u))) {
-		push(u);
-		if (reap(u))
+		if (push(u) | reap(u))
 			return;
 		if (refill(u))
 			deadline_ns = soon(deadline_ns);

@@ -410,6 +410,10 @@ bool tl__uring_has_cqe(const struct tl__uring *u, uint64_t user_data)
 	const struct io_uring_cq *cq = &u->ring.cq;
 	unsigned int head = *cq->khead, tail;
 
+	/* relaxed: set in our own enter, if it is of interest */
+	if (__atomic_load_n(u->ring.sq.kflags, __ATOMIC_RELAXED) &
+	    IORING_SQ_CQ_OVERFLOW)
+		return true;
 	/* pairs with the kernel's release of the tail: what the CQEs say */
 	tail = __atomic_load_n(cq->ktail, __ATOMIC_ACQUIRE);
 	for (; head != tail; head++)

@@ -78,7 +78,10 @@ static inline unsigned int tl__uring_pending(const struct tl__uring *u)
 void tl__uring_prep_futex_wait(struct io_uring_sqe *sqe,
 			       const _Atomic uint32_t *word, uint32_t value);
 
-/* Whether a completion with @user_data waits to be reaped. */
+/*
+ * Whether a completion with @user_data waits to be reaped; or may: some had no
+ * room.
+ */
 bool tl__uring_has_cqe(const struct tl__uring *u, uint64_t user_data);
 
 /* Whether completions wait in the kernel for an enter that asks for them. */
