@@ -76,6 +76,9 @@ void tl__chan_share(struct tl_chan *c)
 {
 	struct tl_sched *owner;
 
+	/* acquire: pairs with share(); it stays so, and needs no lock */
+	if (atomic_load_explicit(&c->owner, memory_order_acquire) == TL__SHARED)
+		return;
 	tl__threads_lock();
 	/* relaxed: written with the lock that we have */
 	owner = atomic_load_explicit(&c->owner, memory_order_relaxed);

@@ -63,15 +63,19 @@ void tl__inbox_init(struct tl__inbox *inbox);
 /* Any thread. The scheduler must outlive the call: the message holds it up. */
 void tl__inbox_push(struct tl_sched *s, struct tl__message *message);
 
-/* The scheduler's thread. Delivers what is there; returns whether any was. */
+/*
+ * The scheduler's thread. Delivers what is there, but not for ever, if it is being
+ * flooded; returns whether any was.
+ */
 bool tl__inbox_drain(struct tl_sched *s);
 
 /* The scheduler's thread: whether there is something to drain, as it seems. */
 static inline bool tl__inbox_has_mail(const struct tl__inbox *inbox)
 {
 	/* relaxed: only a hint; tl__inbox_drain() takes it, and a sleep asks */
-	return atomic_load_explicit(&inbox->tail, memory_order_relaxed) !=
-	       (uintptr_t)inbox->head;
+	return inbox->head != &inbox->stub ||
+	       atomic_load_explicit(&inbox->tail, memory_order_relaxed) !=
+		       (uintptr_t)&inbox->stub;
 }
 
 /* The scheduler's thread. Sleeps until woken or @deadline_ns. */

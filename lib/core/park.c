@@ -267,6 +267,9 @@ static bool sleep_for_others(struct tl_sched *s)
 /* Nothing is under way. Returns whether to look again, or it is a deadlock. */
 static bool wait_for_others(struct tl_sched *s)
 {
+	/* A flood may have cut the last look short. */
+	if (unlikely(tl__inbox_drain(s)))
+		return true;
 	if (!tl__run_innermost_threadblock(s) && tl__run_wake_innermost(s))
 		return true;
 	if (unlikely(next_deadline(s) != TL_FOREVER)) {

@@ -260,7 +260,8 @@ static void close_doors(struct tl_sched *s)
 	tl__threads_remove(s);
 	tl__stack_orphan(s);
 	tl__mail_close(s->main);
-	tl__inbox_drain(s);	/* what came before */
+	while (tl__inbox_drain(s))
+		;	/* what came before */
 	tl__inbox_settle(s);
 }
 

@@ -33,6 +33,8 @@ static void poll_inbox(struct tl_sched *s)
 	__atomic_fetch_and(&tl__tick_word, ~TL__TICK_POLL, __ATOMIC_ACQUIRE);
 	s->polled_idle = false;	/* somebody runs: what is to run next comes behind */
 	tl__inbox_drain(s);
+	if (tl__inbox_has_mail(&s->inbox))
+		tl__tick_set(TL__TICK_POLL);	/* at the next one */
 	errno = saved;
 }
 
