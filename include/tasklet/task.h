@@ -194,7 +194,7 @@ TL_API int tl_task_insert(struct tl_task *task);
  *
  * Without any handle it is killed instead, at once, for nobody could run it again.
  * Returns 0 (also if it was not in the ring), -EBUSY (blocked),
- * -EINVAL (current), -EXDEV (another thread's).
+ * -EINVAL (current), -EXDEV (another thread's, and alive).
  */
 TL_API int tl_task_remove(struct tl_task *task);
 

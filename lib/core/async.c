@@ -53,17 +53,18 @@ static struct tl_error *take(struct tl_task *t, struct tl_error *error)
 {
 	struct async *a = tl__extra(t)->keeper.object;
 	struct tl_future *f = &a->future;
-	bool is_cancelled;
+	bool is_done;
 
 	tl__lock(&f->lock);
-	is_cancelled = f->state == TL_FUTURE_CANCELLED;
-	if (f->handles && !is_cancelled) {
+	/* Cancelled, or somebody else has completed it. */
+	is_done = f->state >= TL_FUTURE_CANCELLED;
+	if (f->handles && !is_done) {
 		f->error = error;
 		f->is_settled = a->has_error = true;
 		error = NULL;
 	}
 	tl__unlock(&f->lock);
-	if (is_cancelled) {
+	if (is_done) {
 		tl_error_free(error);
 		error = NULL;
 	}

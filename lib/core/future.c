@@ -407,10 +407,10 @@ static int wait_for(struct tl_sched *s, struct tl_task *me,
 	if (r)
 		return r;
 	if (enqueue_all(&w, futures, nodes, count)) {
-		s->externals += outside;
+		s->pool_waits += outside;
 		tl__poll_soon(s);
 		r = tl__park(s, me, &future_ops, &w);
-		s->externals -= outside;
+		s->pool_waits -= outside;
 	} else {
 		tl__deadline_disarm(s, me);
 	}

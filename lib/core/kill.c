@@ -122,7 +122,8 @@ bool tl_shield(bool on)
 		return false;
 	me = tl__me(s);
 	was = me->flags & TL__SHIELDED;
-	if (on)
+	/* Whoever ends has it to the end, also where a clean-up restores it. */
+	if (on || (me->flags & TL__IN_END))
 		me->flags |= TL__SHIELDED;
 	else
 		me->flags &= ~TL__SHIELDED;

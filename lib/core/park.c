@@ -166,7 +166,7 @@ int tl__switch_polled(struct tl_sched *s, struct tl_task *from,
  */
 static bool outside_wakers(const struct tl_sched *s)
 {
-	return s->io_pending || s->timers.len || s->externals ||
+	return s->io_pending || s->timers.len || s->externals || s->pool_waits ||
 	       s->inbox.awaited;
 }
 

@@ -105,10 +105,11 @@ static void mail_delivered(struct tl_sched *s, struct tl__message *message)
 	t->mail_error = NULL;
 	tl__unlock(&t->mail_lock);
 
-	if (mail & TL__MAIL_THROW)
-		tl__throw_arrived(s, t, error);
+	/* A kill first: it is never replaced by less. */
 	if (mail & TL__MAIL_KILL)
 		tl__throw_arrived(s, t, &tl__error_killed);
+	if (mail & TL__MAIL_THROW)
+		tl__throw_arrived(s, t, error);
 	if (mail & TL__MAIL_RUN)
 		run_next(s, t);
 	if ((mail & TL__MAIL_INSERT) && tl__state(t) == TL__PAUSED)

@@ -18,6 +18,7 @@
 #include "base/alloc.h"
 #include "base/list.h"
 #include "core/end.h"
+#include "core/extra.h"
 #include "core/overflow.h"
 #include "core/park.h"
 #include "core/stall.h"
@@ -47,6 +48,43 @@ static pthread_key_t thread_key;
 static pthread_once_t thread_key_once = PTHREAD_ONCE_INIT;
 static int thread_key_error;
 
+/* One that has survived everything will never run again: it is dead. */
+static bool strand_task(struct tl_task *t, void *arg)
+{
+	struct tl_sched *s = arg;
+
+	if (tl__is_alive(t) && t != s->main) {
+		/* Nobody may find it in a queue and hand it something. */
+		if (tl__state(t) == TL__BLOCKED)
+			t->wait_ops->abandon(t, -ECANCELED);
+		if (t->flags & TL__KEPT)
+			tl__keeper_ended(t, -ECANCELED, true);
+		tl__state_set(t, TL__DEAD);
+	}
+	tl__mail_close(t);
+	return true;
+}
+
+/*
+ * The thread goes and its scheduler stays: the kernel may still write to its
+ * stacks. Nobody sends it anything any more, nor writes to its thread-local word
+ * (who still does has a tasklet's lock, see tl__mail()), waits for it or asks it.
+ */
+static void strand(struct tl_sched *s)
+{
+	static unsigned int nobodys_ticks;
+
+	tl__monitor_disarm(&s->watch.alarm);
+	tl__stack_keep(s);
+	tl__stack_each(s, strand_task, s);
+	strand_task(s->main, s);
+	tl__state_set(s->main, TL__DEAD);
+	/* relaxed: the locks of the tasklets order it */
+	__atomic_store_n(&s->tick_word, &nobodys_ticks, __ATOMIC_RELAXED);
+	tl__threads_remove(s);
+	tl__sched_self = NULL;
+}
+
 static void thread_ends(void *arg)
 {
 	struct tl_sched *s = arg;
@@ -61,6 +99,8 @@ static void thread_ends(void *arg)
 	else if (left < 0)
 		tl__log("a thread ends in a tasklet, not in its main one: "
 			"its tasklets are lost");
+	if (left)
+		strand(s);
 }
 
 static void thread_key_make(void)

@@ -411,16 +411,20 @@ static bool close_mail(struct tl_task *task, void *arg)
 	return true;
 }
 
-void tl__stack_orphan(struct tl_sched *s)
+void tl__stack_keep(struct tl_sched *s)
 {
 	struct tl__slab *slab;
 	int class;
 
-	tl__stack_trim(s, 0);
-	/* None of them may go while we still look at them. */
 	for (class = 0; class < TL__STACK_CLASSES; class++)
 		for (slab = s->stacks.slabs[class]; slab; slab = slab->next)
 			slab->used++;
+}
+
+void tl__stack_orphan(struct tl_sched *s)
+{
+	tl__stack_trim(s, 0);
+	tl__stack_keep(s);	/* while we still look at them */
 	tl__stack_each(s, close_mail, NULL);
 }
 

@@ -65,6 +65,9 @@ char *tl__stack_low(const struct tl_task *task);
 /* Gives free stacks beyond @keep bytes back to the kernel. Returns the bytes. */
 size_t tl__stack_trim(struct tl_sched *s, size_t keep);
 
+/* No slab is unmapped from here on, whoever gives up his handle. */
+void tl__stack_keep(struct tl_sched *s);
+
 /*
  * The scheduler ends; no tasklet is alive. Unmaps every slab without a dead
  * tasklet that has handles; the others are nobody's from here on, and each goes

@@ -48,7 +48,6 @@ static __thread bool in_report;
 /* In a forked child: the detector is on, but has no alarm. */
 static _Atomic bool to_restart;
 static struct tl__message restart_message;
-static bool restart_queued;
 
 /* --- sampling, on the monitor's thread ------------------------------------- */
 
@@ -231,7 +230,6 @@ static void restart(void)
 static void restart_delivered(struct tl_sched *s, struct tl__message *message)
 {
 	(void)s, (void)message;
-	restart_queued = false;
 	restart();
 }
 
@@ -244,9 +242,8 @@ static void in_forked_child(void)
 	if (!limit)
 		return;
 	atomic_store_explicit(&to_restart, true, memory_order_relaxed);
-	if (!s || restart_queued)
+	if (!s)
 		return;
-	restart_queued = true;
 	restart_message.deliver = restart_delivered;
 	tl__inbox_push(s, &restart_message);
 	s->round_left = 0;
@@ -254,6 +251,7 @@ static void in_forked_child(void)
 
 static void register_fork_handler(void)
 {
+	tl__threads_watch_forks();
 	if (pthread_atfork(NULL, NULL, in_forked_child))
 		tl__log_once("no stall detector in forked children: no memory "
 			     "for a fork handler");

@@ -415,10 +415,10 @@ int tl_task_insert(struct tl_task *task)
 
 int tl_task_remove(struct tl_task *task)
 {
-	struct tl_sched *s = task->sched;
+	struct tl_sched *s = tl__sched_self;
 
 	if (!tl__is_ours(task))
-		return -EXDEV;
+		return tl__is_alive(task) ? -EXDEV : 0;
 	if (task == tl__me(s))
 		return -EINVAL;
 	if (tl__state(task) == TL__BLOCKED)
@@ -440,7 +440,7 @@ static int target_check(const struct tl_sched *s, const struct tl_task *target)
 {
 	int r;
 
-	if (target->sched != s)
+	if (!tl__is_ours(target))
 		return -EXDEV;
 	r = runnable_check(target);
 	if (r)

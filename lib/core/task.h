@@ -229,6 +229,7 @@ struct tl_sched {
 	unsigned int io_pending;	/* what only the kernel or a pool ends */
 	bool polled_idle;		/* nobody was to run when it began */
 	unsigned int externals;		/* tl_external() */
+	unsigned int pool_waits;	/* for futures that the pool completes */
 	void *reactor;
 	const struct tl__reactor_ops *reactor_ops;
 	struct tl__inbox inbox;

@@ -43,11 +43,16 @@ void tl__threads_unlock(void)
 	pthread_mutex_unlock(&lock);
 }
 
-void tl__threads_add(struct tl_sched *s)
+void tl__threads_watch_forks(void)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 	pthread_once(&once, register_fork_handler);
+}
+
+void tl__threads_add(struct tl_sched *s)
+{
+	tl__threads_watch_forks();
 	s->tid = (int)syscall(SYS_gettid);
 	s->pthread = pthread_self();
 	s->recheck_ns = TL__RECHECK_MIN_NS;
@@ -237,6 +242,13 @@ void tl__threads_after_fork_in_child(void)
 	atomic_store_explicit(&awake, s != NULL, memory_order_relaxed);
 	if (!s)
 		return;
+	/*
+	 * What other threads have to say, they say to the parent; one of them
+	 * may have been about to. relaxed: as above.
+	 */
+	tl__inbox_init(&s->inbox);
+	atomic_store_explicit(&s->ask.queued, false, memory_order_relaxed);
+	atomic_store_explicit(&s->ask.signalled, false, memory_order_relaxed);
 	s->deadlock_sent = s->deadlock = false;
 	s->tid = (int)syscall(SYS_gettid);
 	tl__list_add_tail(&all, &s->in_threads);

@@ -38,6 +38,12 @@ void tl__threads_awake(struct tl_sched *s);
  */
 void tl__threads_each(bool (*fn)(struct tl_sched *s, void *arg), void *arg);
 
+/*
+ * Makes sure of the parts in a fork. Whoever has a handler of his own that sends to
+ * a scheduler calls it first: in the child the inboxes begin anew.
+ */
+void tl__threads_watch_forks(void);
+
 /* The parts in a fork: the lock is held from one to the other. */
 void tl__threads_before_fork(void);
 void tl__threads_after_fork_in_parent(void);

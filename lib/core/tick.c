@@ -73,7 +73,8 @@ int tl_tick(void)
 void tl__tick_request(struct tl_sched *s)
 {
 	/* release: pairs with poll_inbox(): the message is linked */
-	__atomic_fetch_or(s->tick_word, TL__TICK_POLL, __ATOMIC_RELEASE);
+	__atomic_fetch_or(__atomic_load_n(&s->tick_word, __ATOMIC_RELAXED),
+			  TL__TICK_POLL, __ATOMIC_RELEASE);
 }
 
 static bool change_flag(uint32_t flag, bool on)

@@ -39,8 +39,6 @@ static void in_forked_child(void)
 	tl__pool_after_fork_in_child();
 	if (!s)
 		return;
-	/* What other threads have to say, they say to the parent. */
-	tl__inbox_init(&s->inbox);
 	s->io_pending = 0;
 	io = s->reactor;
 	if (!io)

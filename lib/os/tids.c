@@ -93,15 +93,17 @@ static int count_kernel_workers(void)
 
 __attribute__((constructor)) static void count_foreign(void)
 {
+#if defined(__SANITIZE_THREAD__)
+	foreign = 1;	/* it comes with the program's first */
+#else
 	int saved = errno;
 	int threads = count_threads();
 
-#if !defined(__SANITIZE_THREAD__)
-	if (!SINGLE_THREADED)
-		threads = 1;	/* loaded late: whose they are can't be told */
-#endif
-	foreign = threads > 1 ? threads - 1 : 0;
+	/* Loaded late, into a process with threads: whose they are can't be told. */
+	if (SINGLE_THREADED && threads > 1)
+		foreign = threads - 1;
 	errno = saved;
+#endif
 }
 
 bool tl__tids_unknown(void)

@@ -76,7 +76,8 @@ static bool abandon(struct tl_task *t, int result)
 	queued = tl__queue_has(&t->waiter);
 	if (queued && is_inside(t)) {
 		/* Committed; unless the action itself can never end. */
-		if (b->tl__state == ACTION && t->sched->head) {
+		if (b->tl__state == ACTION &&
+		    (result != -EDEADLK || t->sched->head)) {
 			unlock(b);
 			return false;
 		}
@@ -115,8 +116,20 @@ static int release(struct tl_barrier *b)
 	return last;
 }
 
+/* A kill that the action finds must not unwind us, who have to end the round. */
+static int run_action(struct tl_task *me, const struct tl_barrier *b)
+{
+	uint32_t hold = ~me->flags & TL__HOLD;
+	int r;
+
+	me->flags |= hold;
+	r = b->tl__action(b->tl__arg);
+	me->flags &= ~hold;
+	return r;
+}
+
 /* The lock is held; gives it up. The caller is the last to arrive. */
-static int complete(struct tl_barrier *b)
+static int complete(struct tl_task *me, struct tl_barrier *b)
 {
 	struct everybody all;
 	uint64_t round;
@@ -127,7 +140,7 @@ static int complete(struct tl_barrier *b)
 	b->tl__state = ACTION;
 	round = ++b->tl__round;
 	unlock(b);
-	r = b->tl__action(b->tl__arg);
+	r = run_action(me, b);
 	lock(b);
 	if (b->tl__state != ACTION || b->tl__round != round) {
 		unlock(b);
@@ -173,7 +186,7 @@ static int arrive(struct tl_sched *s, struct tl_task *me, struct tl_barrier *b,
 		tl__deadline_disarm(s, me);
 	}
 	if (b->tl__state == FILLING)
-		return complete(b);
+		return complete(me, b);
 	unlock(b);
 	return -EPIPE;
 }

@@ -175,7 +175,7 @@ static int take_waiting(struct tl_sched *s, struct tl_task *me,
 			r = tl__park(s, me, &ops, sem);
 			losses += !r;
 		}
-		if (r == -ETIMEDOUT && take(sem, false, clear))
+		if (r == -ETIMEDOUT && take(sem, losses < 0, clear))
 			break;
 		if (r) {
 			give_up(sem, clear);

@@ -309,7 +309,8 @@ static int take(struct tl_sched *s, struct tl_task *me, struct tl_mutex *m,
 		if (likely(!r))
 			continue;
 		if (r == -ETIMEDOUT &&
-		    tl__word_try(m, how->taken, how->add, clear))
+		    tl__word_try(m, losses < 0 ? how->busy : how->taken,
+				 how->add, clear))
 			break;
 		settle(m, how, clear);
 		return r;

@@ -379,6 +379,17 @@ static int child_spins(int fd)
 	return tl_run() != TL_RUN_FINISHED;
 }
 
+static int child_forks(int fd)
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(child_spins(fd));
+	waitpid(pid, &status, 0);
+	return status;
+}
+
 /* Without a poll before it computes. */
 static int child_spins_soon(int fd)
 {
@@ -464,12 +475,22 @@ static void test_fork(void)
 		said_ok(reported(child_spins, NULL), "9: in one that has tasklets already");
 		said_ok(reported(child_spins_soon, NULL), "9: from its first switch on");
 	}
+	if (CHECK_TSAN || emulated()) {
+		tap_skip("the same");
+		tap_skip("the same");
+	} else {
+		struct tl_features f = { .size = sizeof(f) };
+
+		said_ok(reported(child_forks, NULL), "9: in a child of a child that has not switched");
+		tl_features(&f);
+		said_ok(reported(child_spins, NULL), "9: in one whose parent has IO");
+	}
 	tl_stall_detect(0, NULL, NULL);
 }
 
 int main(void)
 {
-	tap_plan(36);
+	tap_plan(38);
 	test_environment();
 	test_arguments();
 	test_fork();

@@ -498,7 +498,8 @@ static void *touch_foreign(void *arg)
 		refused(f, tl_task_bind_arg(t[i], fn_nop, NULL));
 		refused(f, tl_task_unbind(t[i]));
 		refused(f, tl_task_setup(t[i], NULL));
-		refused(f, tl_task_remove(t[i]));
+		if (t[i] != f->dead)	/* nothing to remove: 0 */
+			refused(f, tl_task_remove(t[i]));
 		refused(f, tl_task_switch(t[i]));
 	}
 	refused(f, tl_task_set_name(f->paused, "mine"));

@@ -178,7 +178,49 @@ static bool offloads(void)
 	return well("offloads");
 }
 
-#define N_LOADS 7
+/* A whole number of queues is done at once, and the one behind it waits for the last of them. */
+static int left;
+
+static int fn_read_last(UNUSED void *arg)
+{
+	uint64_t value = 1;
+	char buf[100];
+
+	failures += tl_pread(file_fd, buf, 100, 0) != 100;
+	if (!--left)
+		must(write(event_fd, &value, 8) == 8);
+	return 0;
+}
+
+static int fn_poll_last(UNUSED void *arg)
+{
+	uint64_t value;
+
+	failures += tl_poll_until(event_fd, POLLIN, tl_after(5000 * MS)) != POLLIN;
+	must(read(event_fd, &value, 8) == 8);
+	return 0;
+}
+
+static bool whole_queues(void)
+{
+	struct tl_features f = { .size = sizeof(f) };
+	int entries, n, i;
+
+	must(!tl_features(&f));
+	entries = f.io_uring_entries ? (int)f.io_uring_entries : 256;
+	for (n = entries > 2 ? entries - 2 : 1; n <= 2 * entries && !failures;
+	     n += n == entries + 2 ? entries - 2 : 1) {
+		left = n;
+		for (i = 0; i < n; i++)
+			go(fn_read_last, NULL);
+		go(fn_poll_last, NULL);
+		if (!well("whole queues"))
+			return false;
+	}
+	return true;
+}
+
+#define N_LOADS 8
 
 static void test_here(void)
 {
@@ -189,6 +231,7 @@ static void test_here(void)
 	tap_ok(closes(true), "a descriptor with %d reads that have hardly begun is closed", MANY);
 	tap_ok(closes(false), "... and that have begun");
 	tap_ok(offloads(), "200 tasklets offload and read");
+	tap_ok(whole_queues(), "who is done with a full queue goes on, though one behind it waits");
 }
 
 #ifndef TL_NO_URING
@@ -218,7 +261,7 @@ static int in_shape(void *arg)
 	tl__uring_test_old = shape->old;
 	child_check(!strcmp(backend(), "io_uring"), "%s", backend());
 	child_check(reads() && polls() && kills() && deadlines() && closes(true) && closes(false) &&
-		    offloads(), "%s", shape->what);
+		    offloads() && whole_queues(), "%s", shape->what);
 	child_check(!tl_sched_end(), "%s", shape->what);
 	return 0;
 }

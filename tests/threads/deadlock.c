@@ -103,6 +103,26 @@ static void *lets_it_go(UNUSED void *arg)
 	return NULL;
 }
 
+static void *ends_at_last(void *arg)
+{
+	int i;
+
+	await_blocked(arg);
+	for (i = 0; i < 200; i++)	/* so that it sleeps, but if not the check holds as well */
+		nap();
+	return NULL;
+}
+
+static void test_known_ends(void)
+{
+	struct tl_task *me = tl_task_ref(tl_current());
+	pthread_t t = start(ends_at_last, me);
+
+	tap_is(recv_never(), -EDEADLK, "3.4: the last thread that could have acted ends instead");
+	pthread_join(t, NULL);
+	tl_task_unref(me);
+}
+
 static void test_unknown_ends(void)
 {
 	pthread_t t, u;
@@ -209,12 +229,13 @@ static void test_run_returns(void)
 
 int main(void)
 {
-	tap_plan(16);
+	tap_plan(17);
 	never = new_chan(sizeof(long), 0);
 	test_all_threads();
 	test_goes_on();
 	test_unknown();
 	test_unknown_ends();
+	test_known_ends();
 	test_others();
 	test_external();
 	test_run();

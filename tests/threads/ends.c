@@ -138,7 +138,7 @@ static void *ends_alone(UNUSED void *arg)
 {
 	long v = 0;
 
-	spawn(fn_last, NULL);
+	tl_task_unref(spawn(fn_last, NULL));
 	atomic_store(&got, tl_chan_recv(chan, &v));	/* the other one runs meanwhile, and ends */
 	atomic_fetch_add(&wrong, v != 9);
 	return NULL;

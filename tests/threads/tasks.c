@@ -253,6 +253,30 @@ static void test_main(void)
 	tap_is(destroyed, 1, "error.h: it catches and frees the error");
 }
 
+static void *ends_thrown_at(UNUSED void *arg)
+{
+	task = tl_task_ref(tl_current());
+	reach(1);
+	await_step(2);	/* without a look at what comes */
+	tl_sched_end();
+	return NULL;
+}
+
+static void test_main_ends(void)
+{
+	pthread_t t;
+
+	atomic_store(&step, 0);
+	atomic_store(&destroyed, 0);
+	t = start(ends_thrown_at, NULL);
+	await_step(1);
+	tap_is(tl_task_throw(task, error()), 0, "1.5: an error is thrown at a main tasklet");
+	reach(2);
+	pthread_join(t, NULL);
+	tap_is(destroyed, 1, "error.h: and freed where its thread ends with it in the post");
+	tl_task_unref(task);
+}
+
 static int fn_shielded(UNUSED void *arg)
 {
 	long v;
@@ -456,7 +480,7 @@ static void test_end(void)
 
 int main(void)
 {
-	tap_plan(22);
+	tap_plan(24);
 	home = pthread_self();
 	never = new_chan(sizeof(long), 0);
 	ready = new_chan(sizeof(long), 0);
@@ -464,6 +488,7 @@ int main(void)
 	test_run();
 	test_kill();
 	test_main();
+	test_main_ends();
 	test_shield();
 	test_refused();
 	test_unref();
