@@ -58,7 +58,7 @@ check: packages-check
 	$(Q)MAKE="$(MAKE)" tests/harness/check-all $(O) $(VARIANTS)
 
 # The checkers look at the C programs of these; scripts run in `plain`.
-CHECKED_TARGETS := base core chan io sync
+CHECKED_TARGETS := base core chan io sync threads
 CHECKER = $(MAKE) --no-print-directory run-tests TEST_SCRIPTS= O=$(O)/$(1)
 
 check-asan: packages-lib

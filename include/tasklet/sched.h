@@ -190,7 +190,8 @@ TL_API int tl_external(int delta);
  * that the thread made, and handles of its tasklets, stay good for other threads;
  * the tasklets are dead. The next call of the thread makes a new scheduler.
  *
- * Who can't be killed is named on stderr.
+ * Who can't be killed is named on stderr. At the end of a thread such tasklets are
+ * dead for all others, and never run again; their stacks are not given back.
  *
  * Returns 0; the number of tasklets that swallowed every kill, or that the kernel
  * or a called function still held after ten seconds (they and the scheduler

@@ -169,6 +169,18 @@ void tl__unref_remote(struct tl_task *t)
 		tl__orphan_release(t);
 }
 
+void tl__mail_after_fork(struct tl_task *t)
+{
+	/* relaxed: there is one thread. Only looks, for there may be many. */
+	if (atomic_load_explicit(&t->mail_lock.word, memory_order_relaxed))
+		atomic_store_explicit(&t->mail_lock.word, 0,
+				      memory_order_relaxed);
+	if (t->mail) {
+		t->mail = 0;
+		t->mail_error = NULL;	/* the parent's */
+	}
+}
+
 void tl__mail_close(struct tl_task *t)
 {
 	tl__lock(&t->mail_lock);

@@ -62,6 +62,9 @@ int tl__mail(struct tl_task *t, uint8_t mail, struct tl_error *error);
 /* Gives a handle of another thread's tasklet up. */
 void tl__unref_remote(struct tl_task *t);
 
+/* In the child of a fork, @t being its thread's: no mail is under way. */
+void tl__mail_after_fork(struct tl_task *t);
+
 /* @t's scheduler ends: no more mail. */
 void tl__mail_close(struct tl_task *t);
 

@@ -382,6 +382,11 @@ size_t tl__stack_trim(struct tl_sched *s, size_t keep)
 /* Dead tasklets with handles, whose scheduler has ended; any thread. */
 static pthread_mutex_t orphans_lock = PTHREAD_MUTEX_INITIALIZER;
 
+void tl__stack_after_fork(void)
+{
+	pthread_mutex_init(&orphans_lock, NULL);
+}
+
 /* One use of @slab less, after its scheduler's end. */
 static void orphan_unuse(struct tl__slab *slab)
 {

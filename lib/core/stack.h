@@ -79,6 +79,9 @@ void tl__stack_fini(struct tl_sched *s);
 /* The last handle of a tasklet whose scheduler has ended is gone. Any thread. */
 void tl__stack_orphan_release(struct tl_task *task);
 
+/* In the child of a fork: whoever was giving such a handle up is gone. */
+void tl__stack_after_fork(void);
+
 /* Calls @fn for each stack that ever held a tasklet; stops when it says so. */
 void tl__stack_each(struct tl_sched *s,
 		    bool (*fn)(struct tl_task *task, void *arg), void *arg);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/list.h"
+#include "core/remote.h"
 #include "os/clock.h"
 #include "os/log.h"
 #include "os/tids.h"
@@ -231,12 +232,20 @@ void tl__threads_after_fork_in_parent(void)
 	pthread_mutex_unlock(&lock);
 }
 
+static bool mail_after_fork(struct tl_task *t, void *arg)
+{
+	(void)arg;
+	tl__mail_after_fork(t);
+	return true;
+}
+
 void tl__threads_after_fork_in_child(void)
 {
 	struct tl_sched *s = tl__sched_self;
 
 	pthread_mutex_init(&lock, NULL);
 	tl__list_init(&all);
+	tl__stack_after_fork();
 	tl__tids_after_fork(s != NULL);
 	/* relaxed: there is no other thread */
 	atomic_store_explicit(&awake, s != NULL, memory_order_relaxed);
@@ -247,6 +256,8 @@ void tl__threads_after_fork_in_child(void)
 	 * may have been about to. relaxed: as above.
 	 */
 	tl__inbox_init(&s->inbox);
+	tl__stack_each(s, mail_after_fork, NULL);
+	tl__mail_after_fork(s->main);
 	atomic_store_explicit(&s->ask.queued, false, memory_order_relaxed);
 	atomic_store_explicit(&s->ask.signalled, false, memory_order_relaxed);
 	s->deadlock_sent = s->deadlock = false;

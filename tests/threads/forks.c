@@ -6,7 +6,7 @@
  */
 #include <sys/wait.h>
 
-#include "core/task.h"
+#include "core/remote.h"
 
 #include "threads.h"
 
@@ -51,14 +51,26 @@ static int uses_its_own(void)
 	return delivered ? 3 : tl_sched_end() ? 4 : 0;
 }
 
-static int in_child(void)
+static int fn_waits(UNUSED void *arg)
+{
+	long v;
+
+	return tl_chan_recv(c, &v);
+}
+
+static int ends(void)
+{
+	return tl_sched_end();
+}
+
+static int in_child(int (*fn)(void))
 {
 	int status = -1;
 	pid_t pid = fork();
 
 	if (!pid) {
 		alarm(20);	/* it would wait for ever */
-		_exit(uses_its_own());
+		_exit(fn());
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) < 0)
 		tap_bail("fork");
@@ -70,19 +82,30 @@ int main(void)
 	static struct tl__message a = { .deliver = count }, b = { .deliver = count };
 	struct tl_sched *s = tl__sched();
 	struct tl__message *prev;
+	struct tl_task *t;
 
-	tap_plan(4);
+	tap_plan(5);
 	c = new_chan(sizeof(long), 0);
 	prev = exchange(s, &a);
-	tap_is(in_child(), 0, "3.6: a fork while another thread is about to link a message");
+	tap_is(in_child(uses_its_own), 0, "3.6: a fork while another thread is about to link a message");
 	link_behind(prev, &a);
 	tl__inbox_push(s, &b);
 	s->inbox.awaited++;
-	tap_is(in_child(), 0, "3.6: and while messages have come, and one is to come");
+	tap_is(in_child(uses_its_own), 0, "3.6: and while messages have come, and one is to come");
 	s->inbox.awaited--;
 	tl_schedule();
 	tl_schedule();
 	tap_is(delivered, 2, "3.6: the parent gets them");
+	delivered = 0;
+	t = spawn(fn_waits, NULL);
+	tl_schedule();
+	tl__lock(&t->mail_lock);
+	t->mail = TL__MAIL_KILL;
+	tap_is(in_child(ends), 0, "3.6: and while another thread kills one of the tasklets");
+	t->mail = 0;
+	tl__unlock(&t->mail_lock);
+	tl_task_kill(t);
+	tl_task_unref(t);
 	tl_chan_unref(c);
 	tap_is(tl_sched_end(), 0, "sched.h: nothing is left");
 	return tap_exit();
