@@ -18,6 +18,7 @@
 #include <tasklet/hist.h>
 #include <tasklet/io.h>
 #include <tasklet/mutex.h>
+#include <tasklet/pool.h>
 #include <tasklet/rwlock.h>
 #include <tasklet/sched.h>
 #include <tasklet/select.h>

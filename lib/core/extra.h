@@ -67,6 +67,9 @@ int tl__task_make_kept(struct tl_sched *s, struct tl_task **out,
 		       const struct tl_task_attr *attr, tl_task_fn *fn);
 void tl__task_start(struct tl_sched *s, struct tl_task *t, void *arg);
 
+/* What tl_spawn_attr() would say of @attr: 0 or -errno. */
+int tl__task_attr_check(const struct tl_task_attr *attr);
+
 #define TL__EXTRA_SIZE ((sizeof(struct tl__extra) + 15) & ~(size_t)15)
 
 static inline struct tl__extra *tl__extra(const struct tl_task *t)

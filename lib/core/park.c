@@ -290,8 +290,12 @@ struct tl_task *tl__next_runnable(struct tl_sched *s)
 		if (s->head) {
 			s->deadlock = false;
 			s->recheck_ns = TL__RECHECK_MIN_NS;
+			if (unlikely(s->idle_fn))
+				s->idle_fn(s, false);
 			return s->head;
 		}
+		if (unlikely(s->idle_fn) && s->idle_fn(s, true))
+			continue;
 		if (outside_wakers(s))
 			sleep_until_woken(s);
 		else if (!wait_for_others(s))

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include <tasklet/time.h>
 
@@ -49,14 +50,28 @@ static pthread_once_t thread_key_once = PTHREAD_ONCE_INIT;
 static int thread_key_error;
 
 /* One that has survived everything will never run again: it is dead. */
+/*
+ * Nobody may find @t in a queue and hand it something: waits that nothing else can
+ * end are given up as in a deadlock. Who has claimed it is about to send a message.
+ */
+static void strand_wait(struct tl_sched *s, struct tl_task *t)
+{
+	static const struct timespec pause = { .tv_nsec = 50000 };
+
+	s->head = NULL;
+	t->wait_ops->abandon(t, -EDEADLK);
+	while (t->flags & TL__AWAITED)
+		if (!tl__inbox_drain(s))
+			nanosleep(&pause, NULL);
+}
+
 static bool strand_task(struct tl_task *t, void *arg)
 {
 	struct tl_sched *s = arg;
 
 	if (tl__is_alive(t) && t != s->main) {
-		/* Nobody may find it in a queue and hand it something. */
 		if (tl__state(t) == TL__BLOCKED)
-			t->wait_ops->abandon(t, -ECANCELED);
+			strand_wait(s, t);
 		if (t->flags & TL__KEPT)
 			tl__keeper_ended(t, -ECANCELED, true);
 		tl__state_set(t, TL__DEAD);

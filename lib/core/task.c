@@ -106,6 +106,15 @@ static int attr_check(const struct tl_task_attr *attr, int *class,
 	return attr->size > ATTR_SIZE_MIN ? flags_check(attr->flags, flags) : 0;
 }
 
+int tl__task_attr_check(const struct tl_task_attr *attr)
+{
+	const char *name;
+	uint32_t flags;
+	int class;
+
+	return attr_check(attr, &class, &name, &flags);
+}
+
 static int task_make(struct tl_sched *s, struct tl_task **out,
 		     const struct tl_task_attr *attr)
 {

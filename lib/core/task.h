@@ -263,6 +263,15 @@ struct tl_sched {
 	bool deadlock;			/* has come, and was not reported yet */
 	char *deadlock_text;		/* of deadlock.c; NULL: none */
 	uint64_t recheck_ns;		/* until the next look for unknown threads */
+	/*
+	 * A thread of a pool (lib/pool). idle_fn is told that nothing can run and
+	 * the thread is about to sleep (true), perhaps several times, and that
+	 * something can again (false); it returns whether it has made something
+	 * runnable. A bystander waits for jobs and for nothing else: it takes no
+	 * part in a deadlock. relaxed: published by the inbox that says "asleep".
+	 */
+	bool (*idle_fn)(struct tl_sched *s, bool begins);
+	_Atomic bool bystander;
 	struct tl__list in_threads;
 	pthread_t pthread;
 	int tid;

@@ -142,6 +142,12 @@ static bool all_asleep(void)
 	return true;
 }
 
+/* relaxed: see task.h */
+static bool is_bystander(const struct tl_sched *s)
+{
+	return atomic_load_explicit(&s->bystander, memory_order_relaxed);
+}
+
 /* With the lock. */
 static void tell_others(const struct tl_sched *s)
 {
@@ -151,7 +157,7 @@ static void tell_others(const struct tl_sched *s)
 		struct tl_sched *other = tl__container_of(
 			link, struct tl_sched, in_threads);
 
-		if (other != s)
+		if (other != s && !is_bystander(other))
 			tell(other, deadlock_delivered);
 	}
 }
@@ -178,7 +184,8 @@ static bool look_around(struct tl_sched *s, uint64_t *deadline_ns)
 	if (deadlock)
 		tell_others(s);
 	pthread_mutex_unlock(&lock);
-	return !deadlock;
+	/* A bystander sleeps on: whoever is woken looks when he dozes again. */
+	return !deadlock || is_bystander(s);
 }
 
 /*

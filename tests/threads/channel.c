@@ -374,6 +374,7 @@ static void test_outlives(void)
 	tap_is(recv_long(c), 1, "3.6: a channel outlives the thread that made it, with what is inside");
 	tap_ok(!send_long(c, 2) && recv_long(c) == 2, "3.6: and is used on");
 	tl_chan_unref(c);
+	tl_chan_unref(back);
 	in_thread(makes, NULL);
 	tl_chan_unref(c);
 	tl_chan_unref(back);

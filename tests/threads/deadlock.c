@@ -216,7 +216,7 @@ static void test_run(void)
 
 static void *runs_short(UNUSED void *arg)
 {
-	spawn(fn_wait, NULL);
+	tl_task_unref(spawn(fn_wait, NULL));
 	results[0] = tl_run();
 	return NULL;
 }
