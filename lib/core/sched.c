@@ -49,7 +49,6 @@ static pthread_key_t thread_key;
 static pthread_once_t thread_key_once = PTHREAD_ONCE_INIT;
 static int thread_key_error;
 
-/* One that has survived everything will never run again: it is dead. */
 /*
  * Nobody may find @t in a queue and hand it something: waits that nothing else can
  * end are given up as in a deadlock. Who has claimed it is about to send a message.
@@ -65,6 +64,7 @@ static void strand_wait(struct tl_sched *s, struct tl_task *t)
 			nanosleep(&pause, NULL);
 }
 
+/* One that has survived everything will never run again: it is dead. */
 static bool strand_task(struct tl_task *t, void *arg)
 {
 	struct tl_sched *s = arg;
