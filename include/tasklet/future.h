@@ -95,7 +95,7 @@ TL_API int tl_future_result(struct tl_future *future, long *result);
 /* Its error, as long as it lives; NULL if it has none. */
 TL_API const struct tl_error *tl_future_error(struct tl_future *future);
 
-/* tl_future_wait - wait until it is done, in whatever way. Returns 0. */
+/* tl_future_wait - wait until it is done, in whatever way. 0; -EINVAL: NULL. */
 TL_API int tl_future_wait(struct tl_future *future);
 TL_API int tl_future_wait_until(struct tl_future *future,
 				uint64_t deadline_ns);

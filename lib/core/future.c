@@ -461,12 +461,12 @@ static int wait_any(struct tl_future *const *futures, int count,
 
 int tl_future_wait_until(struct tl_future *f, uint64_t deadline_ns)
 {
-	return wait_any(&f, 1, deadline_ns);
+	return f ? wait_any(&f, 1, deadline_ns) : -EINVAL;
 }
 
 int tl_future_wait(struct tl_future *f)
 {
-	return wait_any(&f, 1, TL_FOREVER);
+	return f ? wait_any(&f, 1, TL_FOREVER) : -EINVAL;
 }
 
 int tl_wait_any_until(struct tl_future *const *futures, int count,

@@ -176,6 +176,8 @@ static void test_many(void)
 	struct tl_task *t;
 	int i, r;
 
+	tap_is(tl_future_wait(NULL), -EINVAL, "tl_future_wait() for nobody");
+	tap_is(tl_future_wait_until(NULL, tl_now() + 1000), -EINVAL, "with a deadline too");
 	tap_is(tl_wait_any(NULL, 0), -EINVAL, "tl_wait_any() of nothing");
 	tap_is(tl_wait_any(none, 2), -EINVAL, "or of nobody");
 	tap_is(tl_wait_any(none, -1), -EINVAL, "or of less");
@@ -448,7 +450,7 @@ static void test_memory(void)
 
 int main(void)
 {
-	tap_plan(83);
+	tap_plan(85);
 	if (tl_chan_new(&chan, 0, 0))
 		tap_bail("no channel");
 	test_states();

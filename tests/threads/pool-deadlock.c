@@ -17,13 +17,23 @@ static int recv_never(void)
 	return tl_chan_recv(never, &v);
 }
 
+static int fn_report(UNUSED void *arg)
+{
+	return (int)strlen(tl_deadlock_report());
+}
+
 static void test_idle(void)
 {
 	struct tl_pool *pool = new_pool(3, TL_POOL_ROUND_ROBIN, 0);
+	long reports = 0;
+	int i;
 
 	tap_is(recv_never(), -EDEADLK, "9: idle threads of a pool could not end this wait");
 	tap_is(recv_never(), -EDEADLK, "... nor the next one");
-	tap_is(result_of(put(pool, fn_index, NULL)), 0, "... and are there still");
+	for (i = 0; i < 3; i++)
+		reports += result_of(put_on(pool, i, fn_report, NULL));
+	tap_is(reports, 0, "... and had nothing to report");
+	tap_ok(result_of(put(pool, fn_index, NULL)) >= 0, "... and are there still");
 	tap_is(end_pool(pool), 0, "... and end");
 }
 
@@ -115,7 +125,7 @@ static void test_quiet(void)
 
 int main(void)
 {
-	tap_plan(13);
+	tap_plan(14);
 	never = new_chan(sizeof(long), 0);
 	test_idle();
 	test_job();

@@ -23,7 +23,8 @@ struct record {
 
 static struct record record[JOBS];
 static struct tl_pool *pool;
-static struct tl_chan *chan;
+static struct tl_chan *chan, *never;
+static bool kills;
 static _Atomic long next_child;
 static _Atomic int wrong;
 static unsigned long seed;
@@ -63,9 +64,15 @@ static int spawn_one(long n, uint64_t *rng, struct tl_future **f)
 	return r;
 }
 
-static void use(struct tl_future *f, uint64_t *rng)
+/* One that waits for ever, until it is killed. */
+static bool waits(long n)
 {
-	switch (tap_random(rng) % 4) {
+	return n % 16 == 5;
+}
+
+static void use(long n, struct tl_future *f, uint64_t *rng)
+{
+	switch (waits(n) && !kills ? 0 : tap_random(rng) % 4) {
 	case 0:
 		tl_future_cancel(f);
 		break;
@@ -89,6 +96,7 @@ static int fn_job(void *arg)
 	pthread_t here = pthread_self();
 	uint64_t rng = rng_of(n);
 	struct tl_future *f;
+	long child;
 	int i;
 
 	atomic_fetch_add(&record[n].ran, 1);
@@ -96,9 +104,13 @@ static int fn_job(void *arg)
 		return -ENOMEM;
 	if (record[n].bound && tl_pool_index() != record[n].bound - 1)
 		atomic_fetch_add(&wrong, 1);
-	for (i = 0; n < SPAWNERS * SHARE && i < CHILDREN; i++)
-		if (!spawn_one(atomic_fetch_add(&next_child, 1), &rng, &f))
-			use(f, &rng);
+	for (i = 0; n < SPAWNERS * SHARE && i < CHILDREN; i++) {
+		child = atomic_fetch_add(&next_child, 1);
+		if (!spawn_one(child, &rng, &f))
+			use(child, f, &rng);
+	}
+	if (waits(n) && tl_chan_recv(never, &v) != -ECANCELED)
+		atomic_fetch_add(&wrong, 1);
 	switch (tap_random(&rng) % 6) {
 	case 0:
 		tl_sleep(tap_random(&rng) % 100000);
@@ -129,7 +141,7 @@ static void *spawns(void *arg)
 
 	for (i = first; i < first + SHARE; i++) {
 		if (!spawn_one(i, &rng, &f))
-			use(f, &rng);
+			use(i, f, &rng);
 		if (tap_random(&rng) % 64 == 0)
 			tl_pool_wait_until(pool, tl_now() + tap_random(&rng) % 200000);
 	}
@@ -148,6 +160,8 @@ static void storm(enum tl_pool_placement placement, enum end end, const char *ho
 	atomic_store(&wrong, 0);
 	atomic_store(&next_child, SPAWNERS * SHARE);
 	chan = new_chan(sizeof(long), 0);
+	never = new_chan(sizeof(long), 0);
+	kills = end == KILL;
 	pool = new_pool(POOL_THREADS, placement, 0);
 	for (i = 0; i < SPAWNERS; i++)
 		t[i] = start(spawns, (void *)i);
@@ -179,6 +193,7 @@ static void storm(enum tl_pool_placement placement, enum end end, const char *ho
 	       "%s: %ld lost, %ld twice, %ld unfinished, %d wrong; %lu begun, %lu stolen, %lu dropped", how, lost, twice,
 	       unfinished, (int)wrong, (unsigned long)s.started, (unsigned long)s.stolen, (unsigned long)s.dropped);
 	tl_chan_unref(chan);
+	tl_chan_unref(never);
 }
 
 int main(void)

@@ -112,6 +112,48 @@ static void test_steal(void)
 	end_pool(pool);
 }
 
+/* The first job of a pool goes to thread 0: here it is busy, and the other must be called. */
+static void test_idle_called(void)
+{
+	struct tl_pool *pool = new_pool(2, TL_POOL_ROUND_ROBIN, 0);
+	_Atomic int go = 0;
+	struct tl_future *b = put_on(pool, 0, fn_busy, &go);
+
+	await(atomic_load(&busy) == 1);
+	nap();		/* most likely asleep by now, but any moment will do */
+	tap_is(result_of(put(pool, fn_index, NULL)), 1, "an idle thread is called when the one with the job is busy");
+	atomic_store(&go, 1);
+	result_of(b);
+	end_pool(pool);
+}
+
+/* Busy, after the thread's main tasklet has seen that there is nothing for it to begin. */
+static int fn_busy_later(void *arg)
+{
+	int i;
+
+	for (i = 0; i < 4; i++)
+		tl_schedule();
+	return fn_busy(arg);
+}
+
+/* Neither thread is idle when the job comes, and the one that has it is told; then the other becomes idle. */
+static void test_idle_looks(void)
+{
+	struct tl_pool *pool = new_pool(2, TL_POOL_ROUND_ROBIN, 0);
+	_Atomic int go0 = 0, go1 = 0;
+	struct tl_future *b0 = put_on(pool, 0, fn_busy_later, &go0), *b1 = put_on(pool, 1, fn_busy_later, &go1), *f;
+
+	await(atomic_load(&busy) == 2);
+	f = put(pool, fn_index, NULL);
+	atomic_store(&go1, 1);
+	tap_is(result_of(f), 1, "a thread that becomes idle looks for what others have");
+	atomic_store(&go0, 1);
+	result_of(b0);
+	result_of(b1);
+	end_pool(pool);
+}
+
 static _Atomic int order_next, order[JOBS];
 
 static int fn_order(void *arg)
@@ -231,19 +273,14 @@ static void test_one_a_round(void)
 static void test_busy_steals(void)
 {
 	struct tl_pool *pool = new_pool(2, TL_POOL_ROUND_ROBIN, 0);
-	struct tl_future *b, *f[3], *turns;
+	struct tl_future *b, *turns;
 	_Atomic int go = 0;
-	long i, there = 0;
 
 	atomic_store(&stop, 0);
 	turns = put_on(pool, 1, fn_turns, NULL);
 	b = put_on(pool, 0, fn_busy, &go);
 	await(atomic_load(&busy) == 1 && stats_of(pool, 1).started == 1);
-	for (i = 0; i < 3; i++)
-		f[i] = put(pool, fn_index, NULL);
-	for (i = 0; i < 3; i++)
-		there += result_of(f[i]);
-	tap_is(there, 3, "a thread whose queue is empty steals, though it isn't idle");
+	tap_is(result_of(put(pool, fn_index, NULL)), 1, "a thread whose queue is empty steals, though it isn't idle");
 	atomic_store(&stop, 1);
 	atomic_store(&go, 1);
 	result_of(turns);
@@ -447,11 +484,13 @@ static void test_options(void)
 
 int main(void)
 {
-	tap_plan(55);
+	tap_plan(57);
 	test_basic();
 	test_round_robin();
 	test_least_loaded();
 	test_steal();
+	test_idle_called();
+	test_idle_looks();
 	test_steal_oldest();
 	test_stays();
 	test_one_a_round();
