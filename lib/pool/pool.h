@@ -145,6 +145,12 @@ void tl__tpool_thread_ended(struct tl_pool *pool);
 struct tl__tpool_job *tl__tpool_take(struct tl__tpool_worker *w);
 struct tl__tpool_job *tl__tpool_steal(struct tl__tpool_worker *w);
 
+/* Into the queue of @w. False: the pool was killed meanwhile. */
+bool tl__tpool_put(struct tl__tpool_worker *w, struct tl__tpool_job *job);
+
+/* The future was cancelled: drops its job, or kills the tasklet. */
+void tl__tpool_cancelled(struct tl_future *f);
+
 /* On the thread of @w: makes a tasklet of what it has taken. */
 void tl__tpool_begin(struct tl__tpool_worker *w, struct tl__tpool_job *job);
 

@@ -30,6 +30,7 @@ extern const struct bench bench_core[];	/* each list ends with a null name */
 extern const struct bench bench_async[];
 extern const struct bench bench_memory[];
 extern const struct bench bench_net[];
+extern const struct bench bench_pool[];
 extern const struct bench bench_sync[];
 extern const struct bench bench_threads[];
 

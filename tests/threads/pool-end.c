@@ -294,13 +294,14 @@ static void test_unref(void)
 	b = put_on(pool, 0, fn_busy, &go);
 	await(atomic_load(&busy) == 1);
 	tl_pool_spawn_on(pool, 0, NULL, NULL, fn_count, NULL);
+	tl_pool_spawn_on(pool, 1, NULL, NULL, fn_leaves, NULL);
 	tl_pool_unref(tl_pool_ref(pool));
 	tl_pool_unref(pool);
 	tl_pool_unref(NULL);
 	atomic_store(&go, 1);
 	result_of(b);
-	await(atomic_load(&ran) == 1);
-	tap_ok(true, "tl_pool_unref: the last one closes it, and its jobs are done");
+	await(atomic_load(&ran) == 2 && atomic_load(&cleaned) == 2);
+	tap_ok(true, "tl_pool_unref: the last one closes it, its jobs are done, and its threads end");
 }
 
 static int fn_unref(void *arg)
