@@ -162,10 +162,10 @@ static void tell_others(const struct tl_sched *s)
 	}
 }
 
-/* Nobody is awake. False: it is a deadlock. */
+/* Nobody is awake. False: it is a deadlock, and the caller counts as awake. */
 static bool look_around(struct tl_sched *s, uint64_t *deadline_ns)
 {
-	bool deadlock;
+	bool deadlock, goes_on;
 
 	pthread_mutex_lock(&lock);
 	/* acquire: pairs with those who went to sleep after they woke one */
@@ -181,11 +181,15 @@ static bool look_around(struct tl_sched *s, uint64_t *deadline_ns)
 			*deadline_ns = again;
 		deadlock = false;
 	}
+	/* A bystander sleeps on: whoever is woken looks when he dozes again. */
+	goes_on = deadlock && !is_bystander(s);
+	/* Before the others are told: one of them may doze again at once. */
+	if (goes_on)
+		tl__threads_awake(s);
 	if (deadlock)
 		tell_others(s);
 	pthread_mutex_unlock(&lock);
-	/* A bystander sleeps on: whoever is woken looks when he dozes again. */
-	return !deadlock || is_bystander(s);
+	return !goes_on;
 }
 
 /*
@@ -204,10 +208,7 @@ bool tl__threads_doze(struct tl_sched *s, uint64_t *deadline_ns)
 	 */
 	if (atomic_fetch_sub_explicit(&awake, 1, memory_order_acq_rel) > 1)
 		return true;
-	if (look_around(s, deadline_ns))
-		return true;
-	tl__threads_awake(s);
-	return false;
+	return look_around(s, deadline_ns);
 }
 
 void tl__threads_awake(struct tl_sched *s)
