@@ -296,10 +296,14 @@ static inline int entry(struct tl_sched *s, struct tl_chan *c, bool sending,
 static int before_block(struct tl_sched *s, struct tl_task *me, bool closing,
 			uint64_t deadline_ns)
 {
+	struct tl_error *error = me->waiter.error;
 	int r;
 
 	if (deadline_ns != TRY) {
+		/* It may not return; the next send on this stack has none. */
+		me->waiter.error = NULL;
 		r = tl__block_check(s, me, true);
+		me->waiter.error = error;
 		if (unlikely(r))
 			return r;
 	}

@@ -329,12 +329,51 @@ static void test_changes(void)
 	all_gone("changes");
 }
 
+static struct tl_error *unsent;
+
+static void kills(UNUSED struct tl_chan *c, struct tl_task *t, UNUSED bool sending, UNUSED bool will_block,
+		  UNUSED void *arg)
+{
+	tl_task_kill(t);
+}
+
+static int fn_send_error(UNUSED void *arg)
+{
+	return tl_chan_send_error(chan, unsent);
+}
+
+/* The send does not return, and whoever has the stack next sends a value. */
+static void test_unwinds(void)
+{
+	struct tl_task_attr attr = { .size = sizeof(attr), .flags = TL_UNWIND };
+	long v = 0;
+	int r;
+
+	tl_chan_new(&chan, sizeof(long), 0);
+	if (tl_error_new(&unsent, EIO, "not sent"))
+		tap_bail("no error");
+	tl_set_channel_callback(kills, NULL, NULL, NULL);
+	r = tl_spawn_attr(NULL, &attr, fn_send_error, NULL);
+	tl_run();
+	tl_set_channel_callback(NULL, NULL, NULL, NULL);
+	tl_error_free(unsent);
+	tl_spawn(NULL, fn_send, (void *)8L);
+	tl_schedule();
+	tap_is(tl_chan_recv(chan, &v), 0, "3.5: killed by the callback, unwound out of sending an error (%d)", r);
+	tap_is(v, 8, "2: what comes next from there is a value");
+	tl_run();
+	said();
+	tl_chan_unref(chan);
+	all_gone("unwinds");
+}
+
 int main(void)
 {
-	tap_plan(57);
+	tap_plan(60);
 	test_sees();
 	test_inside();
 	test_changes();
+	test_unwinds();
 	tap_is(tl_sched_end(), 0, "sched.h: nothing is left");
 	return tap_exit();
 }
