@@ -127,10 +127,17 @@ static void deadlock_delivered(struct tl_sched *s, struct tl__message *message)
 	s->deadlock = true;
 }
 
-/* With the lock. Whether all say that they are asleep, and nobody has woken one. */
+/*
+ * With the lock. Whether all say that they are asleep, the caller too, and nobody
+ * has woken one.
+ */
 static bool all_asleep(void)
 {
 	const struct tl__list *link;
+
+	/* acquire: pairs with those who went to sleep after they woke one */
+	if (atomic_load_explicit(&awake, memory_order_acquire))
+		return false;
 
 	for (link = all.next; link != &all; link = link->next) {
 		const struct tl_sched *other = tl__container_of(
@@ -168,9 +175,7 @@ static bool look_around(struct tl_sched *s, uint64_t *deadline_ns)
 	bool deadlock, goes_on;
 
 	pthread_mutex_lock(&lock);
-	/* acquire: pairs with those who went to sleep after they woke one */
-	deadlock = !atomic_load_explicit(&awake, memory_order_acquire) &&
-		   all_asleep();	/* us too: somebody may have woken us */
+	deadlock = all_asleep();
 	if (deadlock && tl__tids_unknown()) {
 		uint64_t again = tl__now() + s->recheck_ns;
 
@@ -181,6 +186,8 @@ static bool look_around(struct tl_sched *s, uint64_t *deadline_ns)
 			*deadline_ns = again;
 		deadlock = false;
 	}
+	/* Again: one that was not known may have woken somebody, and ended. */
+	deadlock = deadlock && all_asleep();
 	/* A bystander sleeps on: whoever is woken looks when he dozes again. */
 	goes_on = deadlock && !is_bystander(s);
 	/* Before the others are told: one of them may doze again at once. */
