@@ -2,6 +2,7 @@
 /*
  * Pools: how jobs and pools end. Cancelled, killed, closed with work queued, left without a handle, forked.
  */
+#include "emulated.h"
 #include "pool.h"
 
 #include <sys/wait.h>
@@ -406,27 +407,9 @@ static void test_fork(void)
 	tap_is(end_pool(pool), 0, "... and the pool ends");
 }
 
-/* Some who run it start no threads in a forked child of several. */
-static bool can_fork(void)
-{
-#if defined(__SANITIZE_THREAD__)
-	return false;
-#else
-	char name[32] = "";
-	FILE *f = fopen("/proc/self/comm", "r");
-
-	if (f) {
-		if (!fgets(name, sizeof(name), f))
-			name[0] = '\0';
-		fclose(f);
-	}
-	return strncmp(name, "qemu-", 5) != 0;
-#endif
-}
-
 int main(void)
 {
-	bool forks = can_fork();
+	bool forks = !no_threads_in_child();
 
 	tap_plan(forks ? 45 : 39);
 	never = new_chan(sizeof(long), 0);

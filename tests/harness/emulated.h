@@ -2,23 +2,32 @@
 /*
  * emulated.h: what a test can't ask of those that run it.
  */
-#ifndef CORE_EMULATED_H
-#define CORE_EMULATED_H
+#ifndef EMULATED_H
+#define EMULATED_H
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <string.h>
+#include <unistd.h>
 
-#include "check.h"
+#include "tap.h"
+
+#if defined(__SANITIZE_THREAD__)
+#define EMULATED_TSAN 1
+#else
+#define EMULATED_TSAN 0
+#endif
 
 /* Who lets no forked child of a program with threads start one; NULL if all is well. */
-static UNUSED const char *no_threads_in_child(void)
+static inline const char *no_threads_in_child(void)
 {
 	char name[32] = "";
-	int fd = open("/proc/self/comm", O_RDONLY);
+	int fd;
 
-	if (CHECK_TSAN)
+	if (EMULATED_TSAN)
 		return "ThreadSanitizer";
+	fd = open("/proc/self/comm", O_RDONLY);
 	if (fd < 0 || read(fd, name, sizeof(name) - 1) < 0)
 		name[0] = '\0';
 	close(fd);
@@ -26,7 +35,7 @@ static UNUSED const char *no_threads_in_child(void)
 }
 
 /* How many threads the process has, those of checkers and emulators included. */
-static UNUSED int threads(void)
+static inline int threads(void)
 {
 	DIR *dir = opendir("/proc/self/task");
 	int n = 0;
@@ -39,15 +48,15 @@ static UNUSED int threads(void)
 	return n - 2;
 }
 
-static UNUSED void *emulated__nothing(void *arg)
+static inline void *emulated__nothing(void *arg)
 {
 	return arg;
 }
 
 /* The same before the program has any: ThreadSanitizer starts its own with the first. */
-static UNUSED int threads_at_rest(void)
+static inline int threads_at_rest(void)
 {
-	int n = threads() + CHECK_TSAN;
+	int n = threads() + EMULATED_TSAN;
 	pthread_t thread;
 
 	if (pthread_create(&thread, NULL, emulated__nothing, NULL))
