@@ -77,9 +77,11 @@ check-tsan: packages-lib
 check-checked: packages-lib
 	+$(Q)$(call CHECKER,checked) TARGETS="core chan sync" CHECKED=yes
 
+# valgrind runs one thread at a time; without fair-sched, one that computes can keep
+# the others from it for seconds, again and again.
 check-valgrind: packages-lib
 	$(Q)$(MAKE) --no-print-directory run-tests TEST_SCRIPTS= TARGETS="core chan" \
-		RUNNER_FLAGS='-T 10 -w "valgrind -q --error-exitcode=99"'
+		RUNNER_FLAGS='-T 10 -w "valgrind -q --error-exitcode=99 --fair-sched=try"'
 
 # No liburing for the other processor is at hand, and the emulator has no
 # io_uring: the epoll backend is what runs there.

@@ -34,7 +34,6 @@ struct tl__ask {
 	 * switch. relaxed: samples, that nothing else hangs on.
 	 */
 	_Atomic uint64_t progress;
-	_Atomic bool has_tasklets;	/* it has made some; relaxed, likewise */
 	struct tl__message message;
 	_Atomic bool queued;		/* the message is in the inbox */
 	_Atomic bool signalled;		/* a signal is under way */

@@ -325,17 +325,30 @@ static int put_silent(struct totals *totals, const struct tl__asked *asked,
 	return tl__report_end(report);
 }
 
-/* The threads are taken in the order of their main tasklets' numbers. */
+/*
+ * The threads are taken in the order of their main tasklets' numbers, up to the
+ * last one that was there at the beginning: where threads come and go faster than
+ * we look, it would have no end otherwise.
+ */
 struct next {
-	uint64_t after;
+	uint64_t after, last;
 	struct tl__asked asked;
 };
+
+static bool find_last(struct tl_sched *s, void *arg)
+{
+	struct next *next = arg;
+
+	if (s->main->id > next->last)
+		next->last = s->main->id;
+	return true;
+}
 
 static bool find_next(struct tl_sched *s, void *arg)
 {
 	struct next *next = arg;
 
-	if (s->main->id > next->after &&
+	if (s->main->id > next->after && s->main->id <= next->last &&
 	    (!next->asked.sched || s->main->id < next->asked.main_id))
 		next->asked = tl__ask_identity(s);
 	return true;
@@ -401,6 +414,7 @@ tl__cold int tl_dump(int fd)
 	int saved = errno;
 
 	tl__ask_lock();
+	tl__threads_each(find_last, &next);
 	totals.error = put_head(fd);
 	while (!totals.error) {
 		next.asked.sched = NULL;

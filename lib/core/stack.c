@@ -251,8 +251,6 @@ struct tl_task *tl__stack_alloc_slow(struct tl_sched *s, int class)
 	int saved = errno;
 	struct tl_task *task = stack_make(s, class);
 
-	/* relaxed: see ask.h */
-	atomic_store_explicit(&s->ask.has_tasklets, true, memory_order_relaxed);
 	errno = saved;
 	return task;
 }

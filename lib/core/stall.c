@@ -78,13 +78,18 @@ round_of(const struct tl_sched *s)
 	return __atomic_load_n(&s->round_left, __ATOMIC_RELAXED);
 }
 
-/* Whether it may hold up somebody, and is awake. */
+/* The same for the count of its tasklets, the main one included. */
+__attribute__((no_sanitize("thread"))) static uint64_t
+alive_of(const struct tl_sched *s)
+{
+	return __atomic_load_n(&s->alive, __ATOMIC_RELAXED);
+}
+
+/* Whether it holds up somebody, and is awake. */
 static bool is_watched(struct tl_sched *s)
 {
-	/* relaxed: it came before the first switch that matters */
-	return atomic_load_explicit(&s->ask.has_tasklets,
-				    memory_order_relaxed) &&
-	       !(progress_of(s) & 1) && !tl__monitor_owns_tid(s->tid);
+	return alive_of(s) > 1 && !(progress_of(s) & 1) &&
+	       !tl__monitor_owns_tid(s->tid);
 }
 
 static bool look(struct tl_sched *s, void *arg)
@@ -110,8 +115,19 @@ static bool look(struct tl_sched *s, void *arg)
 	suspect->progress = progress;
 	suspect->round_left = left;
 	suspect->held_ns = suspect->now - ask->since_ns;
-	suspect->report = ++ask->reports;
+	suspect->report = ask->reports + 1;
 	ask->report_at_ns = suspect->now + suspect->held_ns;
+	return false;
+}
+
+/* A report that can't be confirmed is not told, and has no number. */
+static bool count_report(struct tl_sched *s, void *arg)
+{
+	const struct suspect *suspect = arg;
+
+	if (s != suspect->asked.sched || s->main->id != suspect->asked.main_id)
+		return true;
+	s->ask.reports = suspect->report;
 	return false;
 }
 
@@ -169,6 +185,7 @@ static void report(struct suspect *suspect)
 		if (!suspect->found)
 			return;
 	}
+	tl__threads_each(count_report, suspect);
 	call(&stall);
 }
 

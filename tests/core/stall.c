@@ -326,6 +326,24 @@ static void test_innocent(void)
 	tap_ok(not_reported(fn_alone), "9: nor one that yields, though it is alone");
 }
 
+/* One with nobody else left keeps nobody waiting: no report, and no number either. */
+static void test_nobody_waits(void)
+{
+	uint64_t end;
+
+	nreports = 0;
+	detect(20 * MS);
+	end = tl_after(200 * MS);
+	while (tl_now() < end)
+		;
+	tap_is(count(), 0, "9: nor one that is the last of its thread");
+	go("waiter", fn_nop, NULL);
+	spin(1);
+	tl_stall_detect(0, NULL, NULL);
+	tl_run();
+	tap_is(reports[0].number, 1, "9: the first report is the first that was made");
+}
+
 static void test_arguments(void)
 {
 	tap_is(tl_stall_detect(1, NULL, NULL), -EINVAL, "9: a limit below 1 ms");
@@ -480,12 +498,13 @@ static void test_fork(void)
 
 int main(void)
 {
-	tap_plan(38);
+	tap_plan(40);
 	test_environment();
 	test_arguments();
 	test_fork();
 	test_others();
 	test_innocent();
+	test_nobody_waits();
 	test_system_call();
 	test_spin();
 	tl_stall_detect(0, NULL, NULL);
