@@ -26,7 +26,7 @@ struct walk {
 	struct tl__backtrace *trace;
 	uintptr_t below;	/* frames below this address don't count; 0 */
 	uintptr_t from;		/* those before this pc don't either; 0 */
-	bool library;		/* leave leading frames of the library out */
+	bool skip_machinery;	/* leading frames of that are left out */
 };
 
 /* Whether the frame is one by which every tasklet gets to sleep. */
@@ -55,9 +55,10 @@ static bool skipped(struct walk *walk, struct _Unwind_Context *context,
 	if (walk->below && _Unwind_GetCFA(context) <= walk->below)
 		return true;
 	walk->below = 0;
-	if (walk->library && is_machinery(_Unwind_GetRegionStart(context)))
+	if (walk->skip_machinery &&
+	    is_machinery(_Unwind_GetRegionStart(context)))
 		return true;
-	walk->library = false;
+	walk->skip_machinery = false;
 	return false;
 }
 
@@ -96,7 +97,7 @@ void tl__backtrace_here(struct tl__backtrace *trace, const void *below)
 	struct walk walk = {
 		.trace = trace,
 		.below = (uintptr_t)below,
-		.library = true,
+		.skip_machinery = true,
 	};
 
 	trace->count = 0;
@@ -114,7 +115,7 @@ void tl__backtrace_suspended(struct tl__backtrace *trace,
 		 * by the address where it will go on, which is its first one.
 		 */
 		.from = ((const uintptr_t *)task->sp)[TL__SWITCH_PC],
-		.library = true,
+		.skip_machinery = true,
 	};
 
 	trace->count = 0;
