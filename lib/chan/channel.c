@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * Channels: send and receive. See channel.h for the invariants.
+ * Channels: send and receive in all their forms, at length. See channel.h for the
+ * invariants, fast.c for the way most calls take.
  *
  * Each operation looks for a partner or for room first, and blocks only where
  * there is neither. Whatever can refuse it (traps, a closed channel, memory for
@@ -10,216 +11,10 @@
 
 #include <errno.h>
 
-#include "base/alloc.h"
 #include "core/end.h"
 
 /* How long an operation may wait: a deadline, or one of these. */
 #define TRY 0	/* tl_now() is never 0 */
-
-/* --- waits ------------------------------------------------------------------ */
-
-static struct tl_task *neighbour(const struct tl_task *t, int side,
-				 bool sending)
-{
-	struct tl_chan *c = t->wait_object;
-	struct tl__waiter *queue = sending ? &c->senders : &c->receivers;
-	struct tl_task *found = NULL;
-	const struct tl__waiter *w;
-	bool local;
-
-	local = tl__chan_enter(t->sched, c);
-	w = side > 0 ? t->waiter.next : t->waiter.prev;
-	if (t->waiter.next && w != queue)
-		found = w->task;
-	tl__chan_leave(t->sched, c, local);
-	return found;
-}
-
-static struct tl_task *send_neighbour(const struct tl_task *t, int side)
-{
-	return neighbour(t, side, true);
-}
-
-static struct tl_task *recv_neighbour(const struct tl_task *t, int side)
-{
-	return neighbour(t, side, false);
-}
-
-static bool abandon(struct tl_task *t, bool sending, int result)
-{
-	struct tl_chan *c = t->wait_object;
-	bool local = tl__chan_enter(t->sched, c);
-	bool queued = tl__chan_unqueue(c, sending, &t->waiter);
-
-	tl__chan_leave(t->sched, c, local);
-	if (!queued)
-		return tl__wake_awaited(t);
-	t->waiter.error = NULL;		/* stays the sender's */
-	if (!local)
-		tl__chan_release(c);
-	tl__wake(t->sched, t, result);
-	return true;
-}
-
-static bool send_abandon(struct tl_task *t, int result)
-{
-	return abandon(t, true, result);
-}
-
-static bool recv_abandon(struct tl_task *t, int result)
-{
-	return abandon(t, false, result);
-}
-
-const struct tl__wait_ops tl__chan_send_ops = {
-	.verb = "sends to",
-	.abandon = send_abandon,
-	.neighbour = send_neighbour,
-	.direction = +1,
-	.unwinds = true,
-};
-
-const struct tl__wait_ops tl__chan_recv_ops = {
-	.verb = "receives from",
-	.abandon = recv_abandon,
-	.neighbour = recv_neighbour,
-	.direction = -1,
-	.unwinds = true,
-};
-
-/* The message to a partner of another thread, which it has got here. */
-static void delivered(struct tl_sched *s, struct tl__message *message)
-{
-	struct tl_task *t = tl__container_of(message, struct tl_task,
-					     wake_message);
-	struct tl_error *error = t->waiter.error;
-
-	if (error) {
-		t->waiter.error = NULL;
-		tl__caught_push(t, error);
-	}
-	if (t->wait_ops->direction)	/* a select lets go by itself */
-		tl__chan_release(t->wait_object);
-	tl__wake_delivered(s, message);
-}
-
-void tl__partner_wake_remote(const struct tl__partner *p)
-{
-	struct tl_task *t = p->task;
-
-	/* Its own waiter's error is nobody's meanwhile, in a select too. */
-	t->waiter.error = p->error;
-	t->remote_result = p->result;
-	t->wake_message.deliver = delivered;
-	tl__inbox_push(t->sched, &t->wake_message);
-}
-
-/* --- the buffer ------------------------------------------------------------- */
-
-static size_t buffer_place(const struct tl_chan *c, size_t i)
-{
-	size_t place = c->first + i;
-
-	return place < c->capacity ? place : place - c->capacity;
-}
-
-static void buffer_put(struct tl_chan *c, const void *value,
-		       struct tl_error *error)
-{
-	size_t i = buffer_place(c, c->count++);
-	char *place = c->buffer + i * c->stride;
-
-	c->is_error[i] = error != NULL;
-	if (error)
-		memcpy(place, &error, sizeof(error));
-	else
-		tl__chan_copy(c, place, value);
-}
-
-static void buffer_get(struct tl_chan *c, void *value, struct tl_error **error)
-{
-	const char *place = c->buffer + c->first * c->stride;
-
-	if (c->is_error[c->first])
-		memcpy(error, place, sizeof(*error));
-	else
-		tl__chan_copy(c, value, place);
-	c->first = buffer_place(c, 1);
-	c->count--;
-}
-
-/* --- exchanges -------------------------------------------------------------- */
-
-/*
- * Takes the first of @queue whose tasklet can be had; its call returns 0, or
- * its case's index. NULL: there is none (any more).
- */
-static struct tl__waiter *take_first(struct tl__waiter *queue,
-				     unsigned int *count, int result,
-				     bool local, struct tl__partner *p)
-{
-	while (*count) {
-		struct tl__waiter *w = queue->next;
-
-		tl__waiter_take(w);
-		(*count)--;
-		p->result = result;
-		if (w->select && !tl__select_claim(w, result, &p->result))
-			continue;
-		p->task = w->task;
-		p->error = NULL;
-		p->held = !local && !w->select;
-		return w;
-	}
-	return NULL;
-}
-
-bool tl__chan_send_now(struct tl_chan *c, bool local, const void *value,
-		       struct tl_error *error, struct tl__partner *p)
-{
-	int result = error ? -tl_error_code(error) : 0;
-	struct tl__waiter *w;
-
-	w = take_first(&c->receivers, &c->nreceivers, result, local, p);
-	if (w) {
-		if (likely(!error))
-			tl__chan_copy(c, w->value, value);
-		p->error = error;
-		return true;
-	}
-	if (c->count >= c->capacity || c->closing)
-		return false;
-	buffer_put(c, value, error);
-	p->task = NULL;
-	return true;
-}
-
-bool tl__chan_recv_now(struct tl_chan *c, bool local, void *value,
-		       struct tl_error **error, struct tl__partner *p)
-{
-	bool buffered = c->count;
-	struct tl__waiter *w = NULL;
-
-	*error = NULL;
-	if (buffered)
-		buffer_get(c, value, error);
-	/* The first sender that waits takes the room. */
-	if (!buffered || !c->closing)
-		w = take_first(&c->senders, &c->nsenders, 0, local, p);
-	if (!w) {
-		p->task = NULL;
-		return buffered;
-	}
-	if (buffered) {
-		buffer_put(c, w->value, w->error);
-	} else {
-		*error = w->error;
-		if (likely(!w->error))
-			tl__chan_copy(c, value, w->value);
-	}
-	w->error = NULL;
-	return true;
-}
 
 /* --- before an operation ---------------------------------------------------- */
 
@@ -281,9 +76,11 @@ int tl__chan_entry_slow(struct tl_sched *s, struct tl_task *me,
 }
 
 /* All that may refuse an operation before it looks for a partner. */
-static inline int entry(struct tl_sched *s, struct tl_chan *c, bool sending,
+static inline int begin(struct tl_sched *s, struct tl_chan *c, bool sending,
 			bool blocking)
 {
+	if (unlikely(!s))
+		return tl__sched_error();
 	if (unlikely((s->head->flags & TL__ENTRY_FLAGS) | s->slow))
 		return tl__chan_entry_slow(s, tl__me(s), c, sending, blocking);
 	return 0;
@@ -362,9 +159,7 @@ static int do_send(struct tl_chan *c, const void *value, struct tl_error *error,
 	bool local, done;
 	int r;
 
-	if (unlikely(!s))
-		return tl__sched_error();
-	r = entry(s, c, true, deadline_ns != TRY);
+	r = begin(s, c, true, deadline_ns != TRY);
 	if (unlikely(r))
 		return r;
 	me = s->head;
@@ -395,9 +190,7 @@ static int do_recv(struct tl_chan *c, void *value, uint64_t deadline_ns)
 	bool local, done;
 	int r;
 
-	if (unlikely(!s))
-		return tl__sched_error();
-	r = entry(s, c, false, deadline_ns != TRY);
+	r = begin(s, c, false, deadline_ns != TRY);
 	if (unlikely(r))
 		return r;
 	me = s->head;
@@ -420,158 +213,14 @@ static int do_recv(struct tl_chan *c, void *value, uint64_t deadline_ns)
 	return tl__chan_report(me, error);
 }
 
-/* --- the frequent case ------------------------------------------------------ */
-
-/*
- * A channel of our own, elements of one word, nobody who watches or holds
- * anything, a partner who does nothing but wait on this channel. These two
- * functions call nothing they come back from, so they need no frame; whatever is
- * out of the ordinary goes to do_send() and do_recv(), which say the same at
- * length.
- */
-static inline bool is_ordinary(const struct tl_sched *s,
-			       const struct tl_chan *c)
-{
-	return tl__chan_is_local(s, c) && c->elem_size == 8 &&
-	       !c->schedule_all &&
-	       !((s->head->flags & TL__ENTRY_FLAGS) | s->slow);
-}
-
-static inline bool only_waits(const struct tl__waiter *w)
-{
-	return !w->select && !tl__heap_has(&w->task->timer);
-}
-
-static __attribute__((noinline)) int send_at_length(struct tl_chan *c,
-						    const void *value)
+int tl__chan_send_at_length(struct tl_chan *c, const void *value)
 {
 	return do_send(c, value, NULL, TL_FOREVER);
 }
 
-static __attribute__((noinline)) int recv_at_length(struct tl_chan *c,
-						    void *value)
+int tl__chan_recv_at_length(struct tl_chan *c, void *value)
 {
 	return do_recv(c, value, TL_FOREVER);
-}
-
-/* Leaves the section that was entered in vain. */
-static __attribute__((noinline)) int
-leave_and_send(struct tl_sched *s, struct tl_chan *c, const void *value)
-{
-	tl__local_leave(s);
-	return send_at_length(c, value);
-}
-
-static __attribute__((noinline)) int
-leave_and_recv(struct tl_sched *s, struct tl_chan *c, void *value)
-{
-	tl__local_leave(s);
-	return recv_at_length(c, value);
-}
-
-/* Inside, where it is known that it can be done, but not by the shortest way. */
-static __attribute__((noinline)) int
-send_from_inside(struct tl_sched *s, struct tl_chan *c, const void *value)
-{
-	enum tl__switching how = tl__chan_switching(c, -1, true);
-	struct tl__partner p;
-
-	tl__chan_send_now(c, true, value, NULL, &p);
-	tl__local_leave(s);
-	return p.task ? tl__chan_hand_over(s, s->head, &p, how) : 0;
-}
-
-static __attribute__((noinline)) int
-recv_from_inside(struct tl_sched *s, struct tl_chan *c, void *value)
-{
-	enum tl__switching how = c->count ? TL__GO_ON :
-					    tl__chan_switching(c, +1, true);
-	struct tl_task *me = s->head;
-	struct tl_error *error;
-	struct tl__partner p;
-
-	tl__chan_recv_now(c, true, value, &error, &p);
-	tl__local_leave(s);
-	if (p.task)
-		tl__chan_hand_over(s, me, &p, how);
-	return tl__chan_report(me, error);
-}
-
-int tl_chan_send(struct tl_chan *chan, const void *value)
-{
-	struct tl_sched *s = tl__sched_self;
-	struct tl_task *me, *t;
-	struct tl__waiter *w;
-	bool switches;
-
-	if (unlikely(!s) || unlikely(!tl__local_enter(s)))
-		return send_at_length(chan, value);
-	if (unlikely(!is_ordinary(s, chan)))
-		return leave_and_send(s, chan, value);
-	me = s->head;
-	if (!chan->nreceivers) {
-		if (chan->count < chan->capacity && !chan->closing)
-			return send_from_inside(s, chan, value);
-		if (unlikely(chan->closing))
-			return leave_and_send(s, chan, value);
-		me->waiter.value = (void *)value;
-		tl__waiter_enqueue(&chan->senders, &me->waiter);
-		chan->nsenders++;
-		tl__local_leave(s);
-		return tl__park(s, me, &tl__chan_send_ops, chan);
-	}
-	w = chan->receivers.next;
-	if (unlikely(!only_waits(w)))
-		return send_from_inside(s, chan, value);
-	t = w->task;
-	tl__waiter_dequeue(w);
-	chan->nreceivers--;
-	memcpy(w->value, value, 8);
-	switches = chan->preference < 0;
-	tl__local_leave(s);
-	t->result = 0;
-	if (!switches) {
-		tl__ring_append(s, t);
-		return 0;
-	}
-	tl__ring_insert_after(s, me, t);
-	s->head = t;
-	return tl__settled_to(s, me, t);
-}
-
-int tl_chan_recv(struct tl_chan *chan, void *value)
-{
-	struct tl_sched *s = tl__sched_self;
-	struct tl_task *me, *t;
-	struct tl__waiter *w;
-
-	if (unlikely(!s) || unlikely(!tl__local_enter(s)))
-		return recv_at_length(chan, value);
-	if (unlikely(!is_ordinary(s, chan)))
-		return leave_and_recv(s, chan, value);
-	me = s->head;
-	if (chan->count)
-		return recv_from_inside(s, chan, value);
-	if (!chan->nsenders) {
-		if (unlikely(chan->closing))
-			return leave_and_recv(s, chan, value);
-		me->waiter.value = value;
-		tl__waiter_enqueue(&chan->receivers, &me->waiter);
-		chan->nreceivers++;
-		tl__local_leave(s);
-		return tl__park(s, me, &tl__chan_recv_ops, chan);
-	}
-	w = chan->senders.next;
-	if (unlikely(!only_waits(w) || w->error || chan->preference > 0))
-		return recv_from_inside(s, chan, value);
-	t = w->task;
-	tl__waiter_dequeue(w);
-	chan->nsenders--;
-	memcpy(value, w->value, 8);
-	tl__local_leave(s);
-	t->result = 0;
-	tl__ring_append(s, t);
-	return 0;
 }
 
 /* --- the other forms -------------------------------------------------------- */
@@ -625,32 +274,4 @@ int tl_chan_send_error_until(struct tl_chan *chan, struct tl_error *error,
 int tl_chan_try_send_error(struct tl_chan *chan, struct tl_error *error)
 {
 	return send_error(chan, error, TRY);
-}
-
-/*
- * The end of the channel is an -EPIPE that comes of nothing but the channel:
- * nothing was pending before, nothing was thrown or sent meanwhile.
- */
-int tl_chan_next(struct tl_chan *chan, void *value)
-{
-	struct tl_sched *s = tl__sched();
-	struct tl_error *caught;
-	struct tl_task *me;
-	int r;
-
-	if (unlikely(!s))
-		return tl__sched_error();
-	me = tl__me(s);
-	r = tl__raise_check(me);
-	if (unlikely(r))
-		return r;
-	caught = me->caught;
-	r = tl_chan_recv(chan, value);
-	if (likely(!r))
-		return 1;
-	if (r != -EPIPE || me->caught != caught)
-		return r;
-	/* Thrown meanwhile? Then it fails the next call as well. */
-	return (me->flags & (TL__RAISED | TL__SHIELDED)) == TL__RAISED &&
-	       tl_error_code(me->thrown) == EPIPE ? r : 0;
 }

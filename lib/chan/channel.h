@@ -76,8 +76,8 @@ struct tl__select {
 	_Atomic bool claimed;	/* shared: by whoever set it */
 };
 
-extern const struct tl__wait_ops tl__chan_send_ops;
-extern const struct tl__wait_ops tl__chan_recv_ops;
+tl__hidden extern const struct tl__wait_ops tl__chan_send_ops;
+tl__hidden extern const struct tl__wait_ops tl__chan_recv_ops;
 
 /* A case's waiter lies in its private words. */
 static inline struct tl__waiter *tl__case_waiter(struct tl_select_case *c)
@@ -288,6 +288,10 @@ bool tl__chan_send_now(struct tl_chan *c, bool local, const void *value,
 /* Also: the error that was received in place of a value, or NULL, in @error. */
 bool tl__chan_recv_now(struct tl_chan *c, bool local, void *value,
 		       struct tl_error **error, struct tl__partner *p);
+
+/* tl_chan_send() and tl_chan_recv() where fast.c knows no shorter way (channel.c). */
+int tl__chan_send_at_length(struct tl_chan *c, const void *value);
+int tl__chan_recv_at_length(struct tl_chan *c, void *value);
 
 /* Puts @w, whose value and error are set, into @c's queue; inside. */
 static inline void tl__chan_enqueue(struct tl_chan *c, bool local,

@@ -51,7 +51,7 @@ bool tl_task_is_current(const struct tl_task *task)
 }
 
 /*
- * Neighbours in a channel's queue are the channel's business: see channel.c. Of
+ * Neighbours in a channel's queue are the channel's business: see chan/wait.c. Of
  * another thread's tasklets none is told: they may be gone before one looks.
  */
 static struct tl_task *neighbour(const struct tl_task *task, int side)
