@@ -11,17 +11,14 @@
  * tasklet from its saved stack pointer and stop at the entry.
  */
 
+#include "core/switch-asm.h"
+
 #if defined(__x86_64__)
 
-/* Not <cet.h>: it would add a note of its own, and promise shadow stacks. */
-#if defined(__CET__) && (__CET__ & 1)
-#define _CET_ENDBR endbr64
+#if CET_FEATURES
 #define JUMP_RCX notrack jmp *%rcx
-#define CET_FEATURES 1	/* IBT */
 #else
-#define _CET_ENDBR
 #define JUMP_RCX jmp *%rcx
-#define CET_FEATURES 0
 #endif
 
 	.text
@@ -55,24 +52,7 @@ tl__switch:
 	movq	%rsp, (%rdi)
 	movq	(%rsi), %rsp
 	movl	8(%rsi), %eax
-	popq	%r15
-	.cfi_def_cfa_offset 48
-	.cfi_restore %r15
-	popq	%r14
-	.cfi_def_cfa_offset 40
-	.cfi_restore %r14
-	popq	%r13
-	.cfi_def_cfa_offset 32
-	.cfi_restore %r13
-	popq	%r12
-	.cfi_def_cfa_offset 24
-	.cfi_restore %r12
-	popq	%rbx
-	.cfi_def_cfa_offset 16
-	.cfi_restore %rbx
-	popq	%rbp
-	.cfi_def_cfa_offset 8
-	.cfi_restore %rbp
+	pop_saved
 	popq	%rcx
 	.cfi_def_cfa_offset 0
 	.cfi_register %rip, %rcx
@@ -90,32 +70,9 @@ tl__switch_final:
 	_CET_ENDBR
 	movq	%rdi, %rsi
 	movq	(%rdi), %rsp
-	.cfi_def_cfa %rsp, 56
-	.cfi_offset %rbp, -16
-	.cfi_offset %rbx, -24
-	.cfi_offset %r12, -32
-	.cfi_offset %r13, -40
-	.cfi_offset %r14, -48
-	.cfi_offset %r15, -56
+	cfi_saved %rsp
 	movl	8(%rdi), %eax
-	popq	%r15
-	.cfi_def_cfa_offset 48
-	.cfi_restore %r15
-	popq	%r14
-	.cfi_def_cfa_offset 40
-	.cfi_restore %r14
-	popq	%r13
-	.cfi_def_cfa_offset 32
-	.cfi_restore %r13
-	popq	%r12
-	.cfi_def_cfa_offset 24
-	.cfi_restore %r12
-	popq	%rbx
-	.cfi_def_cfa_offset 16
-	.cfi_restore %rbx
-	popq	%rbp
-	.cfi_def_cfa_offset 8
-	.cfi_restore %rbp
+	pop_saved
 	popq	%rcx
 	.cfi_def_cfa_offset 0
 	.cfi_register %rip, %rcx
@@ -148,20 +105,7 @@ tl__switch_start:
 	.cfi_endproc
 	.size	tl__switch_entry, . - tl__switch_entry
 
-/*
- * Indirect branch tracking: yes (or there would be no endbr64). Shadow stack:
- * no. Written by hand, as the assembler's -fcf-protection would claim both.
- */
-	.section .note.gnu.property, "a"
-	.balign	8
-	.long	4		/* name size */
-	.long	16		/* descriptor size */
-	.long	5		/* NT_GNU_PROPERTY_TYPE_0 */
-	.asciz	"GNU"
-	.long	0xc0000002	/* GNU_PROPERTY_X86_FEATURE_1_AND */
-	.long	4
-	.long	CET_FEATURES
-	.long	0
+	note_cet
 
 #elif defined(__aarch64__)
 
@@ -170,10 +114,8 @@ tl__switch_start:
  * and the one after a call is none: a return is the only way back then.
  */
 #ifdef __ARM_FEATURE_BTI_DEFAULT
-#define BTI_C bti c
 #define RESUME_X30 ret
 #else
-#define BTI_C
 #define RESUME_X30 br x30
 #endif
 
@@ -199,18 +141,7 @@ tl__switch:
 	stp	d10, d11, [sp, #112]
 	stp	d12, d13, [sp, #128]
 	stp	d14, d15, [sp, #144]
-	.cfi_rel_offset x19, 0
-	.cfi_rel_offset x20, 8
-	.cfi_rel_offset x21, 16
-	.cfi_rel_offset x22, 24
-	.cfi_rel_offset x23, 32
-	.cfi_rel_offset x24, 40
-	.cfi_rel_offset x25, 48
-	.cfi_rel_offset x26, 56
-	.cfi_rel_offset x27, 64
-	.cfi_rel_offset x28, 72
-	.cfi_rel_offset x29, 80
-	.cfi_rel_offset x30, 88
+	cfi_saved sp
 	mov	x9, sp
 	str	x9, [x0]
 .Lresume:
