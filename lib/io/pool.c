@@ -20,12 +20,12 @@
  */
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 
 #include "base/alloc.h"
 #include "io/io.h"
 #include "os/clock.h"
 #include "os/futex.h"
+#include "os/signals.h"
 #include "os/tids.h"
 
 #define THREADS_MAX 64
@@ -135,25 +135,6 @@ static void *worker_main(void *arg)
 	return NULL;
 }
 
-/*
- * Signals are the program's business, and its own threads'. Those by which a
- * thread learns of its own fault stay: a blocked one would kill the process
- * without a word from the program's handler.
- */
-static void block_signals(sigset_t *old)
-{
-	static const int faults[] = {
-		SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT,
-	};
-	sigset_t set;
-	size_t i;
-
-	sigfillset(&set);
-	for (i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
-		sigdelset(&set, faults[i]);
-	pthread_sigmask(SIG_SETMASK, &set, old);
-}
-
 static int start_thread(void)
 {
 	pthread_attr_t attr;
@@ -164,7 +145,7 @@ static int start_thread(void)
 
 	if (tl__fault() || pthread_attr_init(&attr))
 		return EAGAIN;
-	block_signals(&old);
+	tl__signals_block(&old);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, STACK_SIZE);
 	r = pthread_create(&id, &attr, worker_main, NULL);

@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -22,6 +21,7 @@
 #include "core/remote.h"
 #include "os/futex.h"
 #include "os/log.h"
+#include "os/signals.h"
 #include "pool/pool.h"
 
 static __thread struct tl__tpool_worker *self;
@@ -271,24 +271,7 @@ static void finish(struct tl_sched *s, struct tl__tpool_worker *w)
 	(void)tl_sched_end();	/* says itself who could not be killed */
 }
 
-/*
- * Signals are the program's business, as in the pool of lib/io; but a stall of
- * one of these threads is of interest.
- */
-static void block_signals(sigset_t *old)
-{
-	static const int faults[] = {
-		SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT,
-	};
-	sigset_t set;
-	size_t i;
-
-	sigfillset(&set);
-	for (i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
-		sigdelset(&set, faults[i]);
-	pthread_sigmask(SIG_SETMASK, &set, old);
-}
-
+/* A stall of one of these threads is of interest, though signals are not theirs. */
 static void let_questions_in(void)
 {
 	sigset_t set;
@@ -402,7 +385,7 @@ int tl__tpool_start(struct tl_pool *pool)
 
 	/* relaxed: published by the threads' start */
 	atomic_store_explicit(&pool->starting, n, memory_order_relaxed);
-	block_signals(&old);
+	tl__signals_block(&old);
 	for (i = 0; i < pool->nworkers && !r; i++)
 		r = start_thread(&pool->workers[i]);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
