@@ -61,6 +61,19 @@ static inline void prepare(struct tl_sched *s, struct tl_task *t, void *arg)
 	s->alive++;
 }
 
+/* Runnable, with a handle in @out if that is not NULL. */
+static inline void launch(struct tl_sched *s, struct tl_task *t, tl_task_fn *fn,
+			  void *arg, struct tl_task **out)
+{
+	t->fn = fn;
+	prepare(s, t, arg);
+	tl__ring_append(s, t);
+	if (out) {
+		tl__refs_set(t, 1);
+		*out = t;
+	}
+}
+
 /* Whether a caller that knows more attributes than we do uses none of those. */
 static bool unknown_attrs_are_zero(const struct tl_task_attr *attr)
 {
@@ -171,13 +184,7 @@ int tl_spawn(struct tl_task **out, tl_task_fn *fn, void *arg)
 	t = task_alloc(s, TL__STACK_CLASS_DEFAULT);
 	if (unlikely(!t))
 		return -ENOMEM;
-	t->fn = fn;
-	prepare(s, t, arg);
-	tl__ring_append(s, t);
-	if (out) {
-		tl__refs_set(t, 1);
-		*out = t;
-	}
+	launch(s, t, fn, arg, out);
 	return 0;
 }
 
@@ -195,13 +202,7 @@ int tl_spawn_attr(struct tl_task **out, const struct tl_task_attr *attr,
 	r = task_make(s, &t, attr);
 	if (r)
 		return r;
-	t->fn = fn;
-	prepare(s, t, arg);
-	tl__ring_append(s, t);
-	if (out) {
-		tl__refs_set(t, 1);
-		*out = t;
-	}
+	launch(s, t, fn, arg, out);
 	return 0;
 }
 

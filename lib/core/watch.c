@@ -19,6 +19,22 @@ static void slow_set(struct tl_sched *s, unsigned int bit, bool on)
 		s->slow &= ~bit;
 }
 
+/* Puts @value to @place; what was there comes back in @old, if anybody asks. */
+#define replace(place, value, old)	\
+	do {				\
+		if (old)		\
+			*(old) = place;	\
+		place = value;		\
+	} while (0)
+
+/* What @level is to become by @delta; -ERANGE: it can't. */
+static int level_after(int level, int delta)
+{
+	long sum = (long)level + delta;
+
+	return sum < 0 || sum > 1 << 30 ? -ERANGE : (int)sum;
+}
+
 struct tl_task *tl_current(void)
 {
 	struct tl_sched *s = tl__sched();
@@ -48,12 +64,8 @@ int tl_set_schedule_callback(tl_schedule_fn *fn, void *arg,
 
 	if (!s)
 		return tl__sched_error();
-	if (old)
-		*old = s->schedule_fn;
-	if (old_arg)
-		*old_arg = s->schedule_arg;
-	s->schedule_fn = fn;
-	s->schedule_arg = arg;
+	replace(s->schedule_fn, fn, old);
+	replace(s->schedule_arg, arg, old_arg);
 	slow_set(s, TL__SLOW_CALLBACK, fn);
 	if (fn && !had_scheduler)
 		fn(NULL, s->main, arg);
@@ -67,12 +79,8 @@ int tl_set_channel_callback(tl_channel_fn *fn, void *arg, tl_channel_fn **old,
 
 	if (!s)
 		return tl__sched_error();
-	if (old)
-		*old = s->channel_fn;
-	if (old_arg)
-		*old_arg = s->channel_arg;
-	s->channel_fn = fn;
-	s->channel_arg = arg;
+	replace(s->channel_fn, fn, old);
+	replace(s->channel_arg, arg, old_arg);
 	slow_set(s, TL__SLOW_CHANNEL, fn);
 	return 0;
 }
@@ -84,44 +92,38 @@ int tl_set_error_handler(tl_error_fn *fn, void *arg, tl_error_fn **old,
 
 	if (!s)
 		return tl__sched_error();
-	if (old)
-		*old = s->error_fn;
-	if (old_arg)
-		*old_arg = s->error_arg;
-	s->error_fn = fn;
-	s->error_arg = arg;
+	replace(s->error_fn, fn, old);
+	replace(s->error_arg, arg, old_arg);
 	return 0;
 }
 
 int tl_switch_trap(int delta)
 {
 	struct tl_sched *s = tl__sched();
-	long level;
-	int old;
+	int old, level;
 
 	if (!s)
 		return tl__sched_error();
 	old = s->trap_level;
-	level = (long)old + delta;
-	if (level < 0 || level > 1 << 30)
-		return -ERANGE;
-	s->trap_level = (int)level;
-	slow_set(s, TL__SLOW_TRAP, level != 0);
+	level = level_after(old, delta);
+	if (level < 0)
+		return level;
+	s->trap_level = level;
+	slow_set(s, TL__SLOW_TRAP, level);
 	return old;
 }
 
 int tl_external(int delta)
 {
 	struct tl_sched *s = tl__sched();
-	long level;
-	int old;
+	int old, level;
 
 	if (!s)
 		return tl__sched_error();
 	old = (int)s->externals;
-	level = (long)old + delta;
-	if (level < 0 || level > 1 << 30)
-		return -ERANGE;
+	level = level_after(old, delta);
+	if (level < 0)
+		return level;
 	s->externals = (unsigned int)level;
 	return old;
 }
