@@ -6,21 +6,9 @@
  */
 #include <tasklet/tasklet.h>
 
-#include "../core/check.h"
+#include "../core/one-chan.h"
 
-static struct tl_chan *chan;
 static int freed;
-
-static const char *me(void)
-{
-	return name_of(tl_current());
-}
-
-static void new_chan(size_t size, size_t capacity)
-{
-	if (tl_chan_new(&chan, size, capacity))
-		tap_bail("no channel");
-}
 
 static void fill(unsigned char *value, size_t size, unsigned long n)
 {
@@ -135,16 +123,8 @@ static void test_rendezvous(void)
 
 /* --- who runs ----------------------------------------------------------------------------------------------------- */
 
-static int fn_recv(UNUSED void *arg)
-{
-	long v = 0;
-	int r = tl_chan_recv(chan, &v);
-
-	say("%s%d:%ld", me(), r, v);
-	return 0;
-}
-
-static int fn_send(void *arg)
+/* Also says who runs when it is back. */
+static int fn_send_ring(void *arg)
 {
 	int r = tl_chan_send(chan, &arg);
 
@@ -161,10 +141,10 @@ static void test_refill(void)
 		new_chan(sizeof(long), 2);
 		tl_chan_set_preference(chan, preference);
 		tl_chan_set_schedule_all(chan, preference == 0);
-		go("A", fn_send, (void *)1L);
-		go("B", fn_send, (void *)2L);
-		go("C", fn_send, (void *)3L);
-		go("D", fn_send, (void *)4L);
+		go("A", fn_send_ring, (void *)1L);
+		go("B", fn_send_ring, (void *)2L);
+		go("C", fn_send_ring, (void *)3L);
+		go("D", fn_send_ring, (void *)4L);
 		tl_schedule();
 		tap_str(said(), "A0[A B C D M] B0[B C D M]", "6.3: a send that finds room does not switch");
 		tap_is(tl_chan_balance(chan), 4, "6.3: the balance counts what is inside and who waits");
@@ -172,7 +152,7 @@ static void test_refill(void)
 		tap_is(tl_chan_recv(chan, &v), 0, "6.3: a receive takes the oldest");
 		tap_ok(v == 1 && tl_chan_balance(chan) == 3, "6.3: and the first that waits fills the room");
 		tap_str(ring(), "M C", "6.3: which makes it runnable, and switches to nobody, whatever the preference");
-		go("N", fn_send, (void *)5L);
+		go("N", fn_send_ring, (void *)5L);
 		tl_schedule();
 		tap_str(said(), "C0[C N M]", "6.3: one that comes now waits behind those that were there before");
 		say("%d:%ld", tl_chan_recv(chan, &v), 0L);
@@ -221,8 +201,8 @@ static void test_killed_sender(void)
 
 	new_chan(sizeof(long), 1);
 	tl_chan_send(chan, &v);
-	a = mk("A", fn_send, (void *)1L);
-	b = mk("B", fn_send, (void *)2L);
+	a = mk("A", fn_send_ring, (void *)1L);
+	b = mk("B", fn_send_ring, (void *)2L);
 	tl_schedule();
 	tl_task_kill(a);
 	tap_is(tl_chan_balance(chan), 2, "1.5: a sender that is killed takes its value with it");
@@ -313,7 +293,7 @@ static void test_close(void)
 	tl_chan_send(chan, &v);
 	v = 2;
 	tl_chan_send(chan, &v);
-	a = mk("A", fn_send, (void *)3L);
+	a = mk("A", fn_send_ring, (void *)3L);
 	tl_schedule();
 	tl_chan_close(chan);
 	tap_ok(tl_chan_is_closing(chan) && !tl_chan_is_closed(chan),

@@ -6,14 +6,9 @@
  */
 #include <tasklet/tasklet.h>
 
-#include "../core/check.h"
+#include "../core/one-chan.h"
 
-static struct tl_chan *chan, *other;
-
-static const char *me(void)
-{
-	return name_of(tl_current());
-}
+static struct tl_chan *other;
 
 static const char *name_chan(const struct tl_chan *c)
 {
@@ -29,23 +24,6 @@ static void note(struct tl_chan *c, struct tl_task *t, bool sending, bool will_b
 static void other_callback(UNUSED struct tl_chan *c, UNUSED struct tl_task *t, UNUSED bool sending,
 			   UNUSED bool will_block, UNUSED void *arg)
 {
-}
-
-static int fn_recv(UNUSED void *arg)
-{
-	long v = 0;
-	int r = tl_chan_recv(chan, &v);
-
-	say("%s%d:%ld", me(), r, v);
-	return 0;
-}
-
-static int fn_send(void *arg)
-{
-	int r = tl_chan_send(chan, &arg);
-
-	say("%s%d", me(), r);
-	return 0;
 }
 
 static int three(void *arg, void *value)

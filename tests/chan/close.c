@@ -10,11 +10,6 @@
 
 static struct tl_chan *chan;
 
-static const char *me(void)
-{
-	return name_of(tl_current());
-}
-
 static void new_chan(void)
 {
 	if (tl_chan_new(&chan, sizeof(long), 0))

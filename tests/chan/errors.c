@@ -11,11 +11,6 @@
 static struct tl_chan *chan, *side;
 static int freed;
 
-static const char *me(void)
-{
-	return name_of(tl_current());
-}
-
 static void new_chan(size_t size)
 {
 	if (tl_chan_new(&chan, size, 0))

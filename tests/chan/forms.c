@@ -7,39 +7,9 @@
 #include <tasklet/time.h>
 #include <tasklet/tasklet.h>
 
-#include "../core/check.h"
+#include "../core/one-chan.h"
 
 #define HOUR (3600ull * 1000000000)
-
-static struct tl_chan *chan;
-
-static const char *me(void)
-{
-	return name_of(tl_current());
-}
-
-static void new_chan(size_t size, size_t capacity)
-{
-	if (tl_chan_new(&chan, size, capacity))
-		tap_bail("no channel");
-}
-
-static int fn_recv(UNUSED void *arg)
-{
-	long v = 0;
-	int r = tl_chan_recv(chan, &v);
-
-	say("%s%d:%ld", me(), r, v);
-	return 0;
-}
-
-static int fn_send(void *arg)
-{
-	int r = tl_chan_send(chan, &arg);
-
-	say("%s%d", me(), r);
-	return 0;
-}
 
 static int fn_say(UNUSED void *arg)
 {

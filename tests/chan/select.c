@@ -16,11 +16,6 @@
 
 static struct tl_chan *a, *b, *c;
 
-static const char *me(void)
-{
-	return name_of(tl_current());
-}
-
 static struct tl_chan *mk_chan(size_t capacity)
 {
 	struct tl_chan *chan;

@@ -7,14 +7,7 @@
  */
 #include <tasklet/tasklet.h>
 
-#include "../core/check.h"
-
-static struct tl_chan *chan;
-
-static const char *me(void)
-{
-	return name_of(tl_current());
-}
+#include "../core/one-chan.h"
 
 /* --- the table ---------------------------------------------------------------------------------------------------- */
 
@@ -195,23 +188,6 @@ static void test_settings(void)
 }
 
 /* --- first come, first served ------------------------------------------------------------------------------------- */
-
-static int fn_recv(UNUSED void *arg)
-{
-	long v = 0;
-	int r = tl_chan_recv(chan, &v);
-
-	say("%s%d:%ld", me(), r, v);
-	return 0;
-}
-
-static int fn_send(void *arg)
-{
-	int r = tl_chan_send(chan, &arg);
-
-	say("%s%d", me(), r);
-	return 0;
-}
 
 static void test_fifo(void)
 {

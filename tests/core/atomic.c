@@ -12,11 +12,6 @@
 
 static struct tl_chan *chan;
 
-static const char *me(void)
-{
-	return name_of(tl_current());
-}
-
 static int run_flags(uint64_t n, uint64_t flags, struct tl_task **victim)
 {
 	struct tl_run_options o = { .size = sizeof(o), .ticks = n, .flags = flags };

@@ -17,6 +17,7 @@
 #include "check.h"
 #include "core/backtrace.h"
 #include "core/task.h"
+#include "nested.h"
 
 #define FN(f) ((const void *)(f))
 
@@ -54,17 +55,6 @@ static int chain(const void *const *fn, size_t n)
 
 /* How many frames of its own the library may have in front: none where calls end in jumps. */
 #define LIBRARY_FRAMES (CHECK_ASAN || CHECK_TSAN ? 3 : 0)
-
-#define NESTED(name, callee)						\
-	static __attribute__((noinline, noclone)) int name(long n)	\
-	{								\
-		volatile long own = n + 1;				\
-		int r = callee(own);					\
-									\
-		own += r;						\
-		__asm__ volatile("" : : "r"(own) : "memory");		\
-		return r;						\
-	}
 
 static __attribute__((noinline, noclone)) int park_last(long n)
 {

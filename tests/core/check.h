@@ -88,6 +88,11 @@ static UNUSED const char *name_of(const struct tl_task *t)
 	return *tl_task_name(t) ? tl_task_name(t) : "?";
 }
 
+static UNUSED const char *me(void)
+{
+	return name_of(tl_current());
+}
+
 /* The ring from the running tasklet on. Also checks its links and its count. */
 static UNUSED const char *ring(void)
 {
@@ -156,16 +161,23 @@ static UNUSED bool same_picture(const struct picture *a)
 	return false;
 }
 
-/* A runnable tasklet with a name, and its handle. */
-static UNUSED struct tl_task *mk(const char *name, tl_task_fn *fn, void *arg)
+static UNUSED struct tl_task *mk_flags(const char *name, uint64_t flags, tl_task_fn *fn, void *arg)
 {
-	struct tl_task_attr attr = { .size = sizeof(attr), .name = name };
+	struct tl_task_attr attr = { .size = sizeof(attr), .name = name, .flags = flags };
 	struct tl_task *t;
 	int r = tl_spawn_attr(&t, &attr, fn, arg);
 
+	if (r == -ENOTSUP && flags)
+		tap_skip_all("no unwinder");
 	if (r)
 		tap_bail("tl_spawn_attr: %d", r);
 	return t;
+}
+
+/* A runnable tasklet with a name, and its handle. */
+static UNUSED struct tl_task *mk(const char *name, tl_task_fn *fn, void *arg)
+{
+	return mk_flags(name, 0, fn, arg);
 }
 
 /* The same without a handle: the ring keeps it. */
@@ -226,6 +238,15 @@ static UNUSED int caught(void)
 		       "%s: at the end only main is left", what);			\
 		said();									\
 	} while (0)
+
+/* Lets the others run until they wait for something. */
+static UNUSED void a_few_turns(void)
+{
+	int i;
+
+	for (i = 0; i < 8; i++)
+		tl_schedule();
+}
 
 /* Functions for tasklets. */
 static UNUSED int fn_nop(UNUSED void *arg)

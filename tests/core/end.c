@@ -5,32 +5,17 @@
  * code that runs then (handlers, destructors) can leave anything behind or get between others.
  */
 #include <signal.h>
-#include <sys/wait.h>
 
 #include <tasklet/tasklet.h>
 
-#include "check.h"
+#include "child.h"
+#include "one-chan.h"
 
-static struct tl_chan *chan;
 static int freed;
-
-static const char *me(void)
-{
-	return name_of(tl_current());
-}
 
 static int fn_return(void *arg)
 {
 	return (int)(long)arg;
-}
-
-static int fn_recv(UNUSED void *arg)
-{
-	long v = 0;
-	int r = tl_chan_recv(chan, &v);
-
-	say("%s%d:%ld", me(), r, v);
-	return 0;
 }
 
 /* --- results ------------------------------------------------------------------------------------------------------ */
@@ -541,33 +526,24 @@ static void child_exit_defer(void)
 }
 
 /* Whether a child that runs fn dies by the signal, saying these words on stderr. */
-static bool dies(void (*fn)(void), int sig, const char *words)
-{
-	char text[2048] = "";
-	int fd[2], status;
-	size_t len = 0;
-	ssize_t n;
-	pid_t pid;
+static void (*dying)(void);
 
-	if (pipe(fd))
-		return false;
-	pid = fork();
-	if (!pid) {
-		dup2(fd[1], STDERR_FILENO);
-		close(fd[0]);
-		close(fd[1]);
-		signal(sig, SIG_DFL);	/* a sanitizer would want to say something */
-		fn();
-		_exit(0);
-	}
-	close(fd[1]);
-	while (len < sizeof(text) - 1 && (n = read(fd[0], text + len, sizeof(text) - 1 - len)) > 0)
-		len += (size_t)n;
-	close(fd[0]);
-	waitpid(pid, &status, 0);
-	if (WIFSIGNALED(status) && WTERMSIG(status) == sig && strstr(text, words))
+static void dies_there(void)
+{
+	signal(SIGABRT, SIG_DFL);	/* a sanitizer would want to say something */
+	dying();
+}
+
+/* Whether the process dies of an abort() in fn, with these words. */
+static bool aborts(void (*fn)(void), const char *words)
+{
+	int status;
+
+	dying = fn;
+	status = in_child(dies_there);
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT && strstr(child_said, words))
 		return true;
-	tap_diag("status %#x, stderr: %s", (unsigned int)status, text);
+	tap_diag("status %#x, stderr: %s", (unsigned int)status, child_said);
 	return false;
 }
 
@@ -589,9 +565,9 @@ static void test_exit(void)
 	tl_error_free(e);
 	tap_is(freed, 1, "sched.h: once");
 	said();
-	tap_ok(dies(child_exit_main, SIGABRT, "tl_exit() on the main tasklet"),
+	tap_ok(aborts(child_exit_main, "tl_exit() on the main tasklet"),
 	       "sched.h: on the main tasklet it stops the process with a message");
-	tap_ok(dies(child_exit_defer, SIGABRT, "tl_exit() in a deferred handler"),
+	tap_ok(aborts(child_exit_defer, "tl_exit() in a deferred handler"),
 	       "sched.h: and in a deferred handler, where it makes no sense");
 	all_gone("exit");
 }

@@ -6,10 +6,10 @@
  * tasklet's own. forced.cc has the same for C++.
  */
 #include <signal.h>
-#include <sys/wait.h>
 
 #include "base/alloc.h"
 #include "check.h"
+#include "child.h"
 
 /* What the C++ runtime would have; a C program can only pretend. */
 static __thread struct { void *caught; unsigned int uncaught; } globals;
@@ -36,13 +36,7 @@ static void handler(void *arg)
 
 static struct tl_task *mk_unwinding(tl_task_fn *fn, void *arg)
 {
-	struct tl_task_attr attr = { .size = sizeof(attr), .name = "U", .flags = TL_UNWIND };
-	struct tl_task *t;
-	int r = tl_spawn_attr(&t, &attr, fn, arg);
-
-	if (r)
-		tap_bail("tl_spawn_attr: %d", r);
-	return t;
+	return mk_flags("U", TL_UNWIND, fn, arg);
 }
 
 static void unwinding(tl_task_fn *fn, void *arg)
@@ -441,30 +435,17 @@ static int fn_exits_twice(UNUSED void *arg)
 	return 0;
 }
 
+static void child_exits_twice(void)
+{
+	unwinding(fn_exits_twice, NULL);
+	tl_run();
+}
+
 static void test_exit_twice(void)
 {
-	char text[256] = "";
-	int fds[2], status = 0;
-	ssize_t len;
-	pid_t pid;
+	int status = in_child(child_exits_twice);
 
-	if (pipe(fds))
-		tap_bail("pipe");
-	fflush(NULL);
-	pid = fork();
-	if (!pid) {
-		dup2(fds[1], 2);
-		close(fds[0]);
-		close(fds[1]);
-		unwinding(fn_exits_twice, NULL);
-		tl_run();
-		_exit(0);
-	}
-	close(fds[1]);
-	len = read(fds[0], text, sizeof(text) - 1);
-	close(fds[0]);
-	waitpid(pid, &status, 0);
-	tap_ok(len > 0 && strstr(text, "tl_exit() in") && strstr(text, "(U)"),
+	tap_ok(strstr(child_said, "tl_exit() in") && strstr(child_said, "(U)"),
 	       "tl_exit() while the stack is unwound says so");
 	tap_ok(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT, "and stops the process");
 }

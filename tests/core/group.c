@@ -4,10 +4,10 @@
  * members of several threads. Also who a thread's end names when somebody swallows that kill.
  */
 #include <pthread.h>
-#include <sys/wait.h>
 
 #include "base/alloc.h"
 #include "check.h"
+#include "child.h"
 
 static struct tl_group *group;
 static struct tl_chan *chan;
@@ -393,34 +393,23 @@ static int fn_never_ends(UNUSED void *arg)
 	return 0;
 }
 
+static void child_stubborn(void)
+{
+	int i;
+
+	for (i = 0; i < 7; i++)
+		mk("stubborn", fn_never_ends, NULL);
+	tl_schedule();
+	_exit(tl_sched_end());
+}
+
 static void test_named(void)
 {
-	char text[1024] = "";
-	int fds[2], status = 0, i;
-	ssize_t n, len = 0;
-	pid_t pid;
+	int status = in_child(child_stubborn);
 
-	if (pipe(fds))
-		tap_bail("pipe");
-	fflush(NULL);
-	pid = fork();
-	if (!pid) {
-		dup2(fds[1], 2);
-		close(fds[0]);
-		close(fds[1]);
-		for (i = 0; i < 7; i++)
-			mk("stubborn", fn_never_ends, NULL);
-		tl_schedule();
-		_exit(tl_sched_end());
-	}
-	close(fds[1]);
-	while ((n = read(fds[0], text + len, sizeof(text) - 1 - (size_t)len)) > 0)
-		len += n;
-	close(fds[0]);
-	waitpid(pid, &status, 0);
 	tap_ok(WIFEXITED(status) && WEXITSTATUS(status) == 7, "tl_sched_end() says how many have swallowed it");
-	tap_ok(strstr(text, "(stubborn) has swallowed its kill"), "names them on stderr");
-	tap_ok(strstr(text, "... and 3 more"), "the first four");
+	tap_ok(strstr(child_said, "(stubborn) has swallowed its kill"), "names them on stderr");
+	tap_ok(strstr(child_said, "... and 3 more"), "the first four");
 }
 
 int main(void)

@@ -6,25 +6,10 @@
  */
 #include <tasklet/tasklet.h>
 
-#include "check.h"
+#include "one-chan.h"
 #include "core/park.h"	/* a wait that can't be abandoned: only lib/io has one otherwise */
 
-static struct tl_chan *chan;
 static int freed, refused;
-
-static const char *me(void)
-{
-	return name_of(tl_current());
-}
-
-static int fn_recv(UNUSED void *arg)
-{
-	long v = 0;
-	int r = tl_chan_recv(chan, &v);
-
-	say("%s%d:%ld", me(), r, v);
-	return 0;
-}
 
 static int fn_yield_once(UNUSED void *arg)
 {
@@ -372,7 +357,7 @@ static int fn_recv_twice(UNUSED void *arg)
 	return 0;
 }
 
-static int fn_send(void *arg)
+static int fn_send_yield(void *arg)
 {
 	int r = tl_chan_send(chan, &arg), s = tl_schedule();
 
@@ -399,7 +384,7 @@ static void test_delivered(void)
 		tap_str(said(), want, "9: %s does not lose it: that call succeeds, the next one fails", how_name[how]);
 		tl_task_unref(t);
 
-		t = mk("T", fn_send, (void *)8L);
+		t = mk("T", fn_send_yield, (void *)8L);
 		tl_schedule();
 		tl_chan_recv(chan, &v);
 		hit(t, how);

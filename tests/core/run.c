@@ -6,27 +6,11 @@
  */
 #include <tasklet/tasklet.h>
 
-#include "check.h"
+#include "one-chan.h"
 
 #define HOUR (3600ull * 1000000000)
 
-static struct tl_chan *chan;
-
-static const char *me(void)
-{
-	return name_of(tl_current());
-}
-
-static int fn_recv(UNUSED void *arg)
-{
-	long v = 0;
-	int r = tl_chan_recv(chan, &v);
-
-	say("%s%d:%ld", me(), r, v);
-	return 0;
-}
-
-static int fn_send(UNUSED void *arg)
+static int fn_send_1(UNUSED void *arg)
 {
 	long v = 1;
 
@@ -67,7 +51,7 @@ static void test_verdicts(void)
 	before = picture();
 	tap_is(tl_run(), TL_RUN_DEADLOCK, "3.3: and again, at once");
 	tap_ok(same_picture(&before) && tl_chan_queue(chan) == a, "3.3: it waits on");
-	b = mk("B", fn_send, NULL);
+	b = mk("B", fn_send_1, NULL);
 	tap_is(tl_run(), TL_RUN_FINISHED, "3.3: it is no state: with a partner all end");
 	tap_str(said(), "A0:1 B0", "3.3: both");
 	tl_task_unref(a);

@@ -7,8 +7,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #if defined(__x86_64__)
 #include <emmintrin.h>
 #endif
@@ -16,6 +14,7 @@
 #include <tasklet/tasklet.h>
 
 #include "check.h"
+#include "child.h"
 #include "core/task.h"
 
 static size_t page;
@@ -149,41 +148,6 @@ static void test_alignment(void)
 }
 
 /* --- guards and overflow ------------------------------------------------------------------------------------------ */
-
-static char child_said[4096];
-
-/* Runs fn in a child; returns how it ended, and leaves what it wrote to stderr in child_said. */
-static int in_child(void (*fn)(void))
-{
-	int fd[2], status;
-	size_t len = 0;
-	ssize_t n = 1;
-	pid_t pid;
-
-	if (pipe(fd))
-		tap_bail("pipe: %s", strerror(errno));
-	pid = fork();
-	if (!pid) {
-		static const struct rlimit no_core;
-
-		setrlimit(RLIMIT_CORE, &no_core);
-		dup2(fd[1], STDERR_FILENO);
-		close(fd[0]);
-		close(fd[1]);
-		fn();
-		_exit(0);
-	}
-	close(fd[1]);
-	while (len < sizeof(child_said) - 1 && (n = read(fd[0], child_said + len, sizeof(child_said) - 1 - len)) > 0)
-		len += (size_t)n;
-	child_said[len] = '\0';
-	/* The rest of a long report: nobody wants it, but its writer must not die of that. */
-	while (n > 0)
-		n = read(fd[0], (char[512]){ 0 }, 512);
-	close(fd[0]);
-	waitpid(pid, &status, 0);
-	return status;
-}
 
 static bool died_of(int status, int sig)
 {

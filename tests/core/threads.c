@@ -13,11 +13,6 @@
 
 static struct tl_chan *chan;
 
-static const char *me(void)
-{
-	return name_of(tl_current());
-}
-
 static void defer_say(void *arg)
 {
 	say("%s", (const char *)arg);

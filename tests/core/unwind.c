@@ -9,6 +9,7 @@
 #include <tasklet/tasklet.h>
 
 #include "check.h"
+#include "nested.h"
 #include "core/switch.h"
 
 #define FRAMES 64
@@ -105,17 +106,6 @@ static __attribute__((noinline, noclone, used)) void stop_here(void)
 {
 	stop_count++;
 }
-
-#define NESTED(name, callee)						\
-	static __attribute__((noinline, noclone)) int name(long n)	\
-	{								\
-		volatile long own = n + 1;				\
-		int r = callee(own);					\
-									\
-		own += r;						\
-		__asm__ volatile("" : : "r"(own) : "memory");		\
-		return r;						\
-	}
 
 static __attribute__((noinline, noclone)) int stop_last(long n)
 {

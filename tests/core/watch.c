@@ -14,11 +14,6 @@
 
 static struct tl_chan *chan;
 
-static const char *me(void)
-{
-	return name_of(tl_current());
-}
-
 /* --- the schedule callback ---------------------------------------------------------------------------------------- */
 
 static void note_switch(struct tl_task *prev, struct tl_task *next, void *arg)

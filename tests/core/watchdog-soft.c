@@ -14,11 +14,6 @@
 
 static struct tl_chan *chan;
 
-static const char *me(void)
-{
-	return name_of(tl_current());
-}
-
 static int run_soft(uint64_t n, uint64_t flags)
 {
 	struct tl_run_options o = { .size = sizeof(o), .ticks = n, .flags = TL_RUN_SOFT | flags };

@@ -17,11 +17,6 @@
 static struct tl_chan *chan;
 static long ticks;	/* that have come back */
 
-static const char *me(void)
-{
-	return name_of(tl_current());
-}
-
 static int run_ticks(uint64_t n, uint64_t flags, struct tl_task **victim)
 {
 	struct tl_run_options o = { .size = sizeof(o), .ticks = n, .flags = flags };

@@ -175,19 +175,6 @@ static int just_leaves(UNUSED void *arg)
 	return 0;
 }
 
-static void test_ends(void)
-{
-	pid_t pid;
-
-	start_readers();
-	settle();
-	tl_sleep(MS);
-	pid = start_child(just_leaves, NULL);
-	tap_is(end_child(pid), 0, "a child that ends its scheduler ends them too");
-	end_readers("ends");
-	all_gone("ends");
-}
-
 static int grandchild(UNUSED void *arg)
 {
 	return with_io(NULL);
@@ -204,17 +191,15 @@ static int has_child(UNUSED void *arg)
 	return with_io(&pid);
 }
 
-static void test_grandchild(void)
+/* While the parent's readers wait, a child does that. */
+static void test_child(int (*fn)(void *arg), const char *what, const char *name)
 {
-	pid_t pid;
-
 	start_readers();
 	settle();
 	tl_sleep(MS);
-	pid = start_child(has_child, NULL);
-	tap_is(end_child(pid), 0, "a grandchild");
-	end_readers("grandchild");
-	all_gone("grandchild");
+	tap_is(end_child(start_child(fn, NULL)), 0, "%s", name);
+	end_readers(what);
+	all_gone(what);
 }
 
 /* --- many forks in the middle of traffic, from a tasklet --- */
@@ -398,8 +383,8 @@ int main(void)
 	tap_plan(4 * 2 + 3 + 3 + 3 + 3 + 3);
 	test_under_way(true);
 	test_under_way(false);
-	test_ends();
-	test_grandchild();
+	test_child(just_leaves, "ends", "a child that ends its scheduler ends them too");
+	test_child(has_child, "grandchild", "a grandchild");
 	test_traffic();
 	test_listener();
 	test_exec();

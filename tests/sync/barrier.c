@@ -8,19 +8,6 @@ static struct tl_barrier b;
 static struct tl_chan *gate;
 static int action_result;
 
-static const char *me(void)
-{
-	return name_of(tl_current());
-}
-
-static void rounds(void)
-{
-	int i;
-
-	for (i = 0; i < 8; i++)
-		tl_schedule();
-}
-
 static int fn_wait(void *arg)
 {
 	int r = tl_barrier_wait_until(&b, arg ? (uint64_t)(uintptr_t)arg : TL_FOREVER);
@@ -85,7 +72,7 @@ static void test_broken(void)
 	tl_barrier_init(&b, 3, NULL, NULL);
 	go("A", fn_wait, NULL);
 	go("T", fn_wait, (void *)1L);
-	rounds();
+	a_few_turns();
 	tap_str(said(), "T-110 A-32", "6.2: a timeout breaks it for all");
 	tap_ok(tl_barrier_is_broken(&b), "6.2: broken");
 	tap_is(tl_barrier_wait(&b), -EPIPE, "6.2: for who comes later too");
@@ -145,7 +132,7 @@ static void test_action(void)
 	go("T", fn_wait, (void *)1L);
 	while (tl_now() % 1000000 > 500000)
 		;
-	rounds();
+	a_few_turns();
 	tap_str(said(), "B( T-110", "barrier.h: while the action blocks the others are committed; one outside isn't");
 	tap_ok(!tl_barrier_is_broken(&b) && !tl_barrier_waiting(&b), "6.2: not broken; n_waiting only when it fills");
 	tl_task_kill(a);

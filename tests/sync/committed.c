@@ -92,27 +92,15 @@ static int fn_says(UNUSED void *arg)
 	return 0;
 }
 
-static struct tl_task *spawn(const char *name, uint64_t flags)
-{
-	struct tl_task_attr attr = { .size = sizeof(attr), .name = name, .flags = flags };
-	struct tl_task *t;
-	int r = tl_spawn_attr(&t, &attr, fn_says, NULL);
-
-	if (r == -ENOTSUP)
-		tap_skip_all("no unwinder");
-	if (r)
-		tap_bail("tl_spawn_attr: %d", r);
-	tl_schedule();
-	return t;
-}
-
 static void test_unwinding(void)
 {
 	struct tl_task *a, *u;
 
 	tl_barrier_init(&b, 2, act_block, NULL);
-	a = spawn("A", 0);
-	u = spawn("U", TL_UNWIND);
+	a = mk("A", fn_says, NULL);
+	tl_schedule();
+	u = mk_flags("U", TL_UNWIND, fn_says, NULL);
+	tl_schedule();
 	tl_task_kill(u);
 	tl_run();
 	tap_str(said(), "(-125) A-32", "barrier.h: a kill in the action fails that, and the round is over before it unwinds");

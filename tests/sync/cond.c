@@ -12,23 +12,10 @@ static struct tl_mutex m = TL_MUTEX_INIT;
 static struct tl_rlock rl = TL_RLOCK_INIT;
 static bool ready;
 
-static const char *me(void)
-{
-	return name_of(tl_current());
-}
-
 static bool all_free(void)
 {
 	return !m.tl__word && !m.tl__queue && !rl.tl__mutex.tl__word && !rl.tl__depth && !c.tl__queue &&
 	       !c.tl__waiters;
-}
-
-static void rounds(void)
-{
-	int i;
-
-	for (i = 0; i < 8; i++)
-		tl_schedule();
 }
 
 /* Says what the wait returned, and whether the lock is held. */
@@ -119,7 +106,7 @@ static void test_no_token(void)
 	a = mk("A", fn_wait, NULL);
 	b = mk("B", fn_wait, NULL);
 	go("T", fn_wait, (void *)1L);
-	rounds();
+	a_few_turns();
 	tap_str(said(), "T-110", "6.2: timed out, and holds the lock");
 	tl_task_kill(a);
 	tap_str(said(), "A-125", "6.2: killed, and holds the lock");
@@ -260,7 +247,7 @@ static void test_rlock(void)
 {
 	go("A", fn_rwait, NULL);
 	go("B", fn_rwait, (void *)1L);
-	rounds();
+	a_few_turns();
 	tap_str(said(), "B-110:3", "6.2: an rlock is held with all its levels after a timeout");
 	tap_ok(!rl.tl__mutex.tl__word, "6.2: while one waits all of them are given up");
 	tl_cond_notify_all(&c);
@@ -279,7 +266,7 @@ static void test_no_lock(void)
 	go("A", fn_nl_wait, NULL);
 	go("B", fn_nl_wait, (void *)1L);
 	go("C", fn_nl_wait, NULL);
-	rounds();
+	a_few_turns();
 	tap_str(said(), "B-110", "6.2: NLCondition: timed out");
 	tap_is(tl_cond_notify(&c, 5), 2, "6.2: notify is limited to those that wait now");
 	go("D", fn_nl_wait, NULL);

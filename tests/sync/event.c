@@ -7,19 +7,6 @@
 static struct tl_event e = TL_EVENT_INIT;
 static struct tl_waitgroup g = TL_WAITGROUP_INIT;
 
-static const char *me(void)
-{
-	return name_of(tl_current());
-}
-
-static void rounds(void)
-{
-	int i;
-
-	for (i = 0; i < 8; i++)
-		tl_schedule();
-}
-
 static int fn_wait(void *arg)
 {
 	say("%s%d", me(), tl_event_wait_until(&e, arg ? (uint64_t)(uintptr_t)arg : TL_FOREVER));
@@ -55,7 +42,7 @@ static void test_event(void)
 	go("B", fn_wait, NULL);
 	go("T", fn_wait, (void *)1L);
 	go("C", fn_wait, NULL);
-	rounds();
+	a_few_turns();
 	tap_str(said(), "T-110", "6.2: timed out");
 	tl_task_kill(a);
 	tap_str(said(), "A-125", "6.2: killed");
@@ -94,7 +81,7 @@ static void test_group(void)
 	a = mk("A", fn_gwait, NULL);
 	go("B", fn_gwait, NULL);
 	go("T", fn_gwait, (void *)1L);
-	rounds();
+	a_few_turns();
 	tl_task_kill(a);
 	tap_str(said(), "T-110 A-125", "waitgroup.h: timed out, killed");
 	tl_waitgroup_done(&g);

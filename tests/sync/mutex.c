@@ -10,11 +10,6 @@
 static struct tl_mutex m = TL_MUTEX_INIT;
 static struct tl_rlock rl = TL_RLOCK_INIT;
 
-static const char *me(void)
-{
-	return name_of(tl_current());
-}
-
 static bool is_free(const struct tl_mutex *mutex)
 {
 	static const struct tl_mutex zero;
@@ -23,14 +18,6 @@ static bool is_free(const struct tl_mutex *mutex)
 }
 
 /* Until a deadline that has passed is seen. */
-static void rounds(void)
-{
-	int i;
-
-	for (i = 0; i < 8; i++)
-		tl_schedule();
-}
-
 /* Locks, says so, gives way as often as it was told, unlocks. */
 static int fn_lock(void *arg)
 {
@@ -119,7 +106,7 @@ static void test_end(void)
 	a = mk("A", fn_lock, NULL);
 	b = mk("B", fn_lock, NULL);
 	go("C", fn_lock_until, (void *)1L);
-	rounds();
+	a_few_turns();
 	tap_str(said(), "C-110", "6.2: a deadline that has passed");
 	tl_task_kill(a);
 	tap_str(said(), "A-125", "6.2: a wait that is killed");

@@ -9,11 +9,6 @@
 
 static struct tl_rwlock l = TL_RWLOCK_INIT;
 
-static const char *me(void)
-{
-	return name_of(tl_current());
-}
-
 static bool is_free(void)
 {
 	static const struct tl_rwlock zero;
@@ -21,34 +16,27 @@ static bool is_free(void)
 	return !memcmp(&l, &zero, sizeof(zero));
 }
 
-static int fn_read(void *arg)
+/* Has it as @r says, for so many turns. */
+static int use(int r, long turns, int (*unlock)(struct tl_rwlock *lock))
 {
-	long n = (long)arg;
-	int r = tl_rwlock_rdlock(&l);
-
 	say("%s%d", me(), r);
 	if (r)
 		return 0;
-	while (n-- > 0)
+	while (turns-- > 0)
 		tl_schedule();
 	say("%s.", me());
-	tl_rwlock_rdunlock(&l);
+	unlock(&l);
 	return 0;
+}
+
+static int fn_read(void *arg)
+{
+	return use(tl_rwlock_rdlock(&l), (long)arg, tl_rwlock_rdunlock);
 }
 
 static int fn_write(void *arg)
 {
-	long n = (long)arg;
-	int r = tl_rwlock_wrlock(&l);
-
-	say("%s%d", me(), r);
-	if (r)
-		return 0;
-	while (n-- > 0)
-		tl_schedule();
-	say("%s.", me());
-	tl_rwlock_wrunlock(&l);
-	return 0;
+	return use(tl_rwlock_wrlock(&l), (long)arg, tl_rwlock_wrunlock);
 }
 
 static int fn_write_until(void *arg)

@@ -8,11 +8,6 @@
 
 static struct tl_sem sem;
 
-static const char *me(void)
-{
-	return name_of(tl_current());
-}
-
 static int fn_acquire(UNUSED void *arg)
 {
 	say("%s%d", me(), tl_sem_acquire(&sem));

@@ -85,16 +85,11 @@ static int fn_barrier(UNUSED void *arg)
 	return 0;
 }
 
+/* Has had its first turn. */
 static struct tl_task *unwinding(const char *name, tl_task_fn *fn)
 {
-	struct tl_task_attr attr = { .size = sizeof(attr), .name = name, .flags = TL_UNWIND };
-	struct tl_task *t;
-	int r = tl_spawn_attr(&t, &attr, fn, NULL);
+	struct tl_task *t = mk_flags(name, TL_UNWIND, fn, NULL);
 
-	if (r == -ENOTSUP)
-		tap_skip_all("no unwinder");
-	if (r)
-		tap_bail("tl_spawn_attr: %d", r);
 	tl_schedule();
 	return t;
 }
