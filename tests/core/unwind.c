@@ -42,7 +42,6 @@ static bool ends_well(void)
 	       within(pc[last - 1], (void (*)(void))tl__task_main, 4096);
 }
 
-
 static __attribute__((noinline, noclone)) int nest(int depth)
 {
 	int r = 0;
