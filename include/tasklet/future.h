@@ -65,7 +65,8 @@ TL_API int tl_future_start(struct tl_future *future);
  * Wakes all who wait. The error is the future's if this returns 0.
  *
  * Returns 0; -ECANCELED: it was cancelled, and what came is ignored; -EALREADY:
- * it is finished; -EINVAL: @error is NULL.
+ * it is finished, or the tasklet that brings it is ending with an error; -EINVAL:
+ * @error is NULL.
  */
 TL_API int tl_future_set(struct tl_future *future, long result);
 TL_API int tl_future_set_error(struct tl_future *future,
@@ -78,7 +79,8 @@ TL_API int tl_future_set_error(struct tl_future *future,
  * tl_call_async() that has not begun never will; one that runs, runs on. A
  * tasklet of tl_async() is killed, as by tl_task_kill_later().
  *
- * Returns 0, or -EALREADY: it was done.
+ * Returns 0, or -EALREADY: it was done, or the tasklet that brings it is ending
+ * with an error.
  */
 TL_API int tl_future_cancel(struct tl_future *future);
 

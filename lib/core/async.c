@@ -16,7 +16,6 @@
 struct async {
 	struct tl_future future;
 	struct tl_task *task;
-	bool has_error;		/* the future has it */
 };
 
 static struct async *async_of(struct tl_future *f)
@@ -52,23 +51,8 @@ static const struct tl__future_ops async_ops = {
 static struct tl_error *take(struct tl_task *t, struct tl_error *error)
 {
 	struct async *a = tl__extra(t)->keeper.object;
-	struct tl_future *f = &a->future;
-	bool is_done;
 
-	tl__lock(&f->lock);
-	/* Cancelled, or somebody else has completed it. */
-	is_done = f->state >= TL_FUTURE_CANCELLED;
-	if (f->handles && !is_done) {
-		f->error = error;
-		f->is_settled = a->has_error = true;
-		error = NULL;
-	}
-	tl__unlock(&f->lock);
-	if (is_done) {
-		tl_error_free(error);
-		error = NULL;
-	}
-	return error;
+	return tl__future_settle(&a->future, error);
 }
 
 static void ended(struct tl_task *t, int result, bool killed)
@@ -82,7 +66,7 @@ static void ended(struct tl_task *t, int result, bool killed)
 	if (killed)
 		tl_future_cancel(f);
 	else
-		tl_future_set(f, a->has_error ? 0 : result);
+		tl__future_end(f, result);
 	tl__future_let_go(f);
 }
 

@@ -3,7 +3,9 @@
  * Futures: states, results, and waiting for them; see include/tasklet/future.h.
  *
  * Invariants, under a future's lock: once it is done its state, result and error
- * do not change; nobody queues any more, and the queue is empty.
+ * do not change; nobody queues any more, and the queue is empty. Once it is
+ * settled its error does not change, unless the last handle takes it along, and
+ * none but the end of its tasklet makes it done.
  *
  * Who waits for several futures has a node in the queue of each. Whoever sets
  * wait->claimed ends the wait, and wakes it once, without a lock: the first
@@ -162,19 +164,49 @@ static int finish(struct tl_future *f, long result, struct tl_error *error)
 	struct wait *claimed;
 
 	tl__lock(&f->lock);
-	if (is_done(f)) {
+	if (is_done(f) || f->is_settled) {
 		int r = f->state == TL_FUTURE_CANCELLED ? -ECANCELED : -EALREADY;
 
 		tl__unlock(&f->lock);
 		return r;
 	}
 	f->result = result;
-	if (error)
-		f->error = error;
+	f->error = error;
 	claimed = done(f, TL_FUTURE_FINISHED);
 	tl__unlock(&f->lock);
 	wake(claimed);
 	return 0;
+}
+
+struct tl_error *tl__future_settle(struct tl_future *f, struct tl_error *error)
+{
+	bool is_late;
+
+	tl__lock(&f->lock);
+	is_late = is_done(f);
+	if (f->handles && !is_late) {
+		f->error = error;
+		f->is_settled = true;
+		error = NULL;
+	}
+	tl__unlock(&f->lock);
+	if (!is_late)
+		return error;
+	tl_error_free(error);
+	return NULL;
+}
+
+void tl__future_end(struct tl_future *f, long result)
+{
+	struct wait *claimed = NULL;
+
+	tl__lock(&f->lock);
+	if (!is_done(f)) {
+		f->result = f->is_settled ? 0 : result;
+		claimed = done(f, TL_FUTURE_FINISHED);
+	}
+	tl__unlock(&f->lock);
+	wake(claimed);
 }
 
 bool tl__future_finish(struct tl_future *f, long result, struct tl_error *error)

@@ -25,7 +25,7 @@ struct tl_future {
 	/* Under the lock. */
 	uint32_t handles;
 	uint8_t state;			/* enum tl_future_state */
-	bool is_settled;		/* its error is there already */
+	bool is_settled;		/* its tasklet's error is there already */
 	long result;
 	struct tl_error *error;
 	uint64_t order;			/* among all that are done */
@@ -47,6 +47,19 @@ void tl__future_let_go(struct tl_future *f);
  */
 bool tl__future_finish(struct tl_future *f, long result,
 		       struct tl_error *error);
+
+/*
+ * The tasklet that brings the result ends with @error, which nobody caught: it is
+ * @f's from now on, and nobody else completes that. Returns @error if @f has no
+ * handle. What comes to one that is done already is freed.
+ */
+struct tl_error *tl__future_settle(struct tl_future *f, struct tl_error *error);
+
+/*
+ * That tasklet has ended: completes @f, if nobody has, with that error if there was
+ * one, else with @result.
+ */
+void tl__future_end(struct tl_future *f, long result);
 
 /*
  * Waits, without asking what might forbid it, until one of @futures is done.

@@ -186,22 +186,11 @@ void tl__tpool_uncaught(struct tl__tpool_worker *w, struct tl_error *error)
 static struct tl_error *take(struct tl_task *t, struct tl_error *error)
 {
 	struct tl__tpool_job *job = tl__extra(t)->keeper.object;
-	struct tl_future *f = &job->future;
-	bool is_cancelled;
 
 	if (tl__tpool_is_forked(job->pool))
 		return error;
-	tl__lock(&f->lock);
-	is_cancelled = f->state == TL_FUTURE_CANCELLED;
-	if (f->handles && !is_cancelled) {
-		f->error = error;
-		f->is_settled = job->has_error = true;
-		error = NULL;
-	}
-	tl__unlock(&f->lock);
-	if (error && is_cancelled)
-		tl_error_free(error);
-	else if (error)
+	error = tl__future_settle(&job->future, error);
+	if (error)
 		tl__tpool_uncaught(job->runner, error);
 	return NULL;
 }
@@ -231,7 +220,7 @@ static void ended(struct tl_task *t, int result, bool killed)
 	if (killed)
 		tl_future_cancel(f);
 	else
-		tl_future_set(f, job->has_error ? 0 : result);
+		tl__future_end(f, result);
 	over(job);
 }
 

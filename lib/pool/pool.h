@@ -63,7 +63,6 @@ struct tl__tpool_job {
 	unsigned int round;		/* of kills, under the runner's lock */
 	/* Of the runner's thread. */
 	bool has_run;			/* its function was called */
-	bool has_error;			/* the future has it */
 	struct tl_task *tasklet;	/* while it is begun */
 	/* The same, for a cancel. Under the future's lock; alive, or NULL. */
 	struct tl_task *task;

@@ -447,6 +447,38 @@ static int threads_with(const char *value)
 	return n;
 }
 
+static int fn_fails_then(void *arg)
+{
+	await(atomic_load((_Atomic int *)arg));
+	return -EBADF;
+}
+
+static void count_free(void *payload)
+{
+	++*(int *)payload;
+}
+
+/* The program has completed a job's future before the job fails. */
+static void test_taken(void)
+{
+	struct tl_pool *pool = new_pool(1, TL_POOL_ROUND_ROBIN, 0);
+	_Atomic int go = 0;
+	struct tl_future *f = put(pool, fn_fails_then, &go);
+	struct tl_error *e;
+	int freed = 0;
+
+	if (tl_error_new(&e, EDOM, "the program's"))
+		tap_bail("no error");
+	tl_error_set_payload(e, &freed, count_free);
+	await(tl_future_state(f) == TL_FUTURE_RUNNING);
+	tap_is(tl_future_set_error(f, e), 0, "tl_future_set_error: of a job that runs");
+	atomic_store(&go, 1);
+	tap_is(end_pool(pool), 0, "... which fails afterwards");
+	tap_ok(tl_future_error(f) == e && tl_future_result(f, NULL) == -EDOM, "... is what its future came to");
+	tl_future_unref(f);
+	tap_is(freed, 1, "... and is freed with it, once");
+}
+
 static void test_options(void)
 {
 	static const char *const bad[] = { "", "0", "-1", "3x", " 3", "1025", "99999999999999999999" };
@@ -484,7 +516,7 @@ static void test_options(void)
 
 int main(void)
 {
-	tap_plan(57);
+	tap_plan(61);
 	test_basic();
 	test_round_robin();
 	test_least_loaded();
@@ -498,6 +530,7 @@ int main(void)
 	test_inside();
 	test_attr();
 	test_errors();
+	test_taken();
 	test_options();
 	tap_is(tl_sched_end(), 0, "sched.h: nothing is left");
 	return tap_exit();
