@@ -8,9 +8,10 @@
  * stacklesslib returned the flag as it was when the waiter ran.)
  *
  * Who uses it, contexts and errors: as tasklet/mutex.h has it. Memory: may be
- * used again as soon as a wait has returned, while the set is on its way out: so
- * an event may lie on its waiter's stack. Memory ordering: what was done before
- * a set is visible to whoever has seen the flag, or was woken.
+ * used again as soon as all waits have returned or, if there are none, the flag
+ * was seen, while the set is on its way out: so an event may lie on its only
+ * waiter's stack. Memory ordering: what was done before a set is visible to
+ * whoever has seen the flag, or was woken.
  */
 #ifndef TASKLET_EVENT_H
 #define TASKLET_EVENT_H

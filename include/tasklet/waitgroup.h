@@ -7,9 +7,9 @@
  * have been added before they run.
  *
  * Who uses it, contexts and errors: as tasklet/mutex.h has it. Memory: may be
- * used again as soon as a wait has returned, while the last done is on its way
- * out: so a wait group may lie on its waiter's stack. Memory ordering: what was
- * done before each done is visible after the wait.
+ * used again as soon as all waits have returned, while the last done is on its
+ * way out: so a wait group may lie on its only waiter's stack. Memory ordering:
+ * what was done before each done is visible after the wait.
  */
 #ifndef TASKLET_WAITGROUP_H
 #define TASKLET_WAITGROUP_H

@@ -11,7 +11,8 @@
  *    claimed it, and calls tl__wake_any() for it once, without the lock.
  *  - A waker's last access to the object comes before its first wake-up, and is
  *    the one that lets others see that they need not wait: the object may be
- *    gone after it.
+ *    gone after it. Not while somebody waits still, though his wake-up be under
+ *    way: a deadline or a kill asks the object whether he is queued.
  *
  * No other lock is taken with an object's lock, and nobody switches with it.
  *
