@@ -11,7 +11,8 @@
  * A tasklet is born into a group and stays until its end; it is in one group at
  * most, and what it spawns itself is in none unless it says so. The group has a
  * handle of each member, so that a paused one stays alive. Members may belong to
- * several threads. A group lives as long as it has handles or members.
+ * several threads. A group lives as long as it has handles, members, or somebody
+ * who waits for it.
  *
  * A member's uncaught error stays with the group, if that has a handle still, and
  * does not come out of tl_run(): whoever waits for the group asks for it. The

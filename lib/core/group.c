@@ -11,8 +11,9 @@
  *  - those that the last kill has reached come behind those that it has not.
  *  - whoever waits is in `waiters`; who takes it off wakes it, without the lock.
  *
- * `refs` counts handles, and each member; `handles` the former alone. With the
- * lock no other is taken, nothing is allocated and no foreign code runs.
+ * `refs` counts handles, members and those that wait; `handles` the first of these
+ * alone. With the lock no other is taken, nothing is allocated and no foreign code
+ * runs.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -381,12 +382,14 @@ int tl_group_wait_until(struct tl_group *g, uint64_t deadline_ns)
 	if (r)
 		return r;
 	w.task = me;
-	if (!enqueue(g, &w)) {
+	hold(g);	/* others may give handles up meanwhile */
+	if (enqueue(g, &w)) {
+		tl__poll_soon(s);
+		r = tl__park(s, me, &group_ops, &w);
+	} else {
 		tl__deadline_disarm(s, me);
-		return 0;
 	}
-	tl__poll_soon(s);
-	r = tl__park(s, me, &group_ops, &w);
+	let_go(g);
 	return tl__unwind_return(me, r);
 }
 

@@ -5,8 +5,8 @@
  *
  * Invariants, under the pool's lock: once it is closed and without jobs, no job
  * enters any more; whoever waits is in `waiters`, and who takes it off wakes it,
- * without the lock. `refs` counts handles, jobs (until their futures are gone) and
- * threads; `handles` the first of these alone.
+ * without the lock. `refs` counts handles, jobs (until their futures are gone),
+ * threads, and those that wait; `handles` the first of these alone.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -449,12 +449,14 @@ int tl_pool_wait_until(struct tl_pool *pool, uint64_t deadline_ns)
 	if (r)
 		return r;
 	w.task = me;
-	if (!enqueue(pool, &w)) {
+	tl__tpool_hold(pool);	/* others may give handles up meanwhile */
+	if (enqueue(pool, &w)) {
+		tl__poll_soon(s);
+		r = tl__park(s, me, &pool_ops, &w);
+	} else {
 		tl__deadline_disarm(s, me);
-		return 0;
 	}
-	tl__poll_soon(s);
-	r = tl__park(s, me, &pool_ops, &w);
+	tl__tpool_let_go_of(pool);
 	return tl__unwind_return(me, r);
 }
 

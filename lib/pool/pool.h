@@ -92,7 +92,7 @@ struct tl__tpool_worker {
 
 struct tl_pool {
 	struct tl__lock lock;
-	_Atomic uint32_t refs;		/* handles, jobs, threads */
+	_Atomic uint32_t refs;		/* handles, jobs, threads, waiters */
 	/* Jobs that may be stolen, in all queues. Changes with their locks. */
 	_Atomic unsigned int stealable;
 	_Atomic unsigned int next;	/* of the round robin */

@@ -309,6 +309,50 @@ static void *other_killer(UNUSED void *arg)
 	return NULL;
 }
 
+/* --- a wait that outlives the last handle --- */
+
+static _Atomic int may_end;
+
+static int fn_until_told(UNUSED void *arg)
+{
+	ready++;
+	while (!may_end)
+		sched_yield();
+	return 0;
+}
+
+static void *with_member(UNUSED void *arg)
+{
+	if (tl_group_spawn(group, NULL, NULL, fn_until_told, NULL))
+		tap_bail("spawn");
+	tl_run();
+	tl_sched_end();
+	return NULL;
+}
+
+/* The group is gone when its waiter is killed, who was woken but does not know yet: his thread has not looked. */
+static void test_gone(void)
+{
+	struct tl_task *t;
+	pthread_t thread;
+
+	new_group();
+	ready = may_end = 0;
+	pthread_create(&thread, NULL, with_member, NULL);
+	while (!ready)
+		sched_yield();
+	t = mk("W", fn_wait, NULL);
+	tl_schedule();
+	tl_group_unref(group);
+	may_end = 1;
+	pthread_join(thread, NULL);
+	tl_task_kill(t);
+	tl_run();
+	tap_str(said(), "w0", "a group stays until those that wait for it are back");
+	tl_task_unref(t);
+	all_gone("gone");
+}
+
 static void test_threads(bool elsewhere)
 {
 	pthread_t threads[3];
@@ -414,7 +458,7 @@ static void test_named(void)
 
 int main(void)
 {
-	tap_plan(65);
+	tap_plan(67);
 	if (tl_chan_new(&chan, 0, 0))
 		tap_bail("no channel");
 	test_members();
@@ -424,6 +468,7 @@ int main(void)
 	test_memory();
 	test_threads(false);
 	test_threads(true);
+	test_gone();
 	test_late();
 	test_named();
 	tl_chan_unref(chan);

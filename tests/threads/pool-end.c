@@ -5,6 +5,7 @@
 #include "emulated.h"
 #include "pool.h"
 
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 static struct tl_chan *never;
@@ -315,6 +316,44 @@ static int fn_unref(void *arg)
 	return tl_pool_current() == pool ? 0 : -EIO;
 }
 
+static int waited;
+
+static int fn_wait_for(void *arg)
+{
+	waited = tl_pool_wait(arg);
+	return 0;
+}
+
+static char thread_path[64];
+
+/* Says how to see whether its thread is there. */
+static int fn_named(void *arg)
+{
+	snprintf(thread_path, sizeof(thread_path), "/proc/self/task/%ld", syscall(SYS_gettid));
+	return fn_busy(arg);
+}
+
+/* The pool is gone when its waiter is killed, who was woken but does not know yet: his thread has not looked. */
+static void test_wait_outlives(void)
+{
+	struct tl_pool *pool = new_pool(1, TL_POOL_ROUND_ROBIN, 0);
+	_Atomic int go = 0;
+	struct tl_task *t;
+
+	tl_future_unref(put(pool, fn_named, &go));
+	await(atomic_load(&busy) == 1);
+	t = spawn(fn_wait_for, pool);
+	tl_schedule();
+	tl_pool_unref(pool);
+	waited = 1;
+	atomic_store(&go, 1);
+	await(access(thread_path, F_OK));
+	tl_task_kill(t);
+	tl_run();
+	tap_is(waited, 0, "tl_pool_unref: the pool stays until those that wait for it are back");
+	tl_task_unref(t);
+}
+
 static void test_unref_inside(void)
 {
 	struct tl_pool *pool = new_pool(2, TL_POOL_ROUND_ROBIN, 0);
@@ -411,7 +450,7 @@ int main(void)
 {
 	bool forks = !no_threads_in_child();
 
-	tap_plan(forks ? 45 : 39);
+	tap_plan(forks ? 46 : 40);
 	never = new_chan(sizeof(long), 0);
 	test_cancel();
 	test_cancel_unstarted();
@@ -422,6 +461,7 @@ int main(void)
 	test_close_ordinary();
 	test_unref();
 	test_unref_inside();
+	test_wait_outlives();
 	if (forks)
 		test_fork();
 	tl_chan_unref(never);
