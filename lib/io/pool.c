@@ -14,6 +14,9 @@
  * the message of each job that it has not taken back or let go (inbox.awaited):
  * a job that is done refers to a living one until its message is linked.
  *
+ * A job runs functions of the program, which may end anybody's wait: from its
+ * submission to its end it counts as an unknown thread does (os/tids.h).
+ *
  * Lock order: the one lock here is innermost but for what pthread_create()
  * takes. fork() holds it, so that the child finds the queue in one piece; the
  * child has none of the threads and drops the jobs, which are the parent's.
@@ -127,6 +130,7 @@ static void *worker_main(void *arg)
 	while ((job = next_job(&me))) {
 		pthread_mutex_unlock(&pool.lock);
 		run(job);
+		tl__tids_work_ends();
 		pthread_mutex_lock(&pool.lock);
 	}
 	pool.threads--;
@@ -230,6 +234,7 @@ static bool enqueue(struct tl__job *job)
 	job->generation = pool.generation;
 	/* relaxed: published by the lock */
 	atomic_store_explicit(&job->state, QUEUED, memory_order_relaxed);
+	tl__tids_work_begins();
 	pthread_mutex_lock(&pool.lock);
 	tl__list_add_tail(&pool.queue, &job->link);
 	taken = call_worker(&worker);
@@ -237,6 +242,8 @@ static bool enqueue(struct tl__job *job)
 		tl__list_del_init(&job->link);
 	pthread_mutex_unlock(&pool.lock);
 	wake_worker(worker);
+	if (!taken)
+		tl__tids_work_ends();
 	return taken;
 }
 
@@ -270,6 +277,8 @@ bool tl__pool_take_back(struct tl__job *job)
 	if (queued)
 		tl__list_del_init(&job->link);
 	pthread_mutex_unlock(&pool.lock);
+	if (queued)
+		tl__tids_work_ends();
 	return queued;
 }
 
@@ -315,5 +324,6 @@ void tl__pool_after_fork_in_child(void)
 	tl__list_init(&pool.idle);
 	pool.threads = 0;
 	pool.generation++;
+	tl__tids_work_after_fork();
 	pthread_mutex_unlock(&pool.lock);
 }

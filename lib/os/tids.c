@@ -26,6 +26,7 @@
 #include "base/compiler.h"
 
 static _Atomic int known;
+static _Atomic int work;	/* under way on helpers */
 /* How often the thread was made known: one of ours may get a scheduler. */
 static __thread int entered;
 /* Threads of an emulator or a checker, there before the program's first. */
@@ -43,6 +44,24 @@ void tl__tids_leave(void)
 {
 	if (!--entered)
 		atomic_fetch_sub_explicit(&known, 1, memory_order_relaxed);
+}
+
+void tl__tids_work_begins(void)
+{
+	/* relaxed: who waits for it looks later, or was woken later */
+	atomic_fetch_add_explicit(&work, 1, memory_order_relaxed);
+}
+
+void tl__tids_work_ends(void)
+{
+	/* release: pairs with tl__tids_unknown(), whom it has woken */
+	atomic_fetch_sub_explicit(&work, 1, memory_order_release);
+}
+
+void tl__tids_work_after_fork(void)
+{
+	/* relaxed: there is one thread */
+	atomic_store_explicit(&work, 0, memory_order_relaxed);
 }
 
 void tl__tids_after_fork(bool self)
@@ -111,6 +130,9 @@ bool tl__tids_unknown(void)
 	int saved = errno;
 	int threads, more;
 
+	/* acquire: pairs with tl__tids_work_ends() */
+	if (atomic_load_explicit(&work, memory_order_acquire))
+		return true;
 	if (SINGLE_THREADED)
 		return false;
 	threads = count_threads();

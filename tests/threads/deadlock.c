@@ -174,6 +174,67 @@ static int fn_lets_go(UNUSED void *arg)
 	return 0;
 }
 
+static _Atomic(struct tl_task *) waiter;
+static _Atomic bool given_up;
+
+/* Who waits is asleep, as far as that can be seen, or thinks that it is in vain. */
+static long when_asleep(void)
+{
+	int i;
+
+	await(atomic_load(&given_up) || tl_task_is_blocked(atomic_load(&waiter)));
+	for (i = 0; i < 200 && !atomic_load(&given_up); i++)
+		nap();
+	return 0;
+}
+
+static long call_sets(void *arg, UNUSED struct tl_error **error)
+{
+	return when_asleep() + tl_future_set(arg, 1);
+}
+
+static long call_releases(void *arg, UNUSED struct tl_error **error)
+{
+	return when_asleep() + tl_sem_release(arg, 1);
+}
+
+static long call_nothing(UNUSED void *arg, UNUSED struct tl_error **error)
+{
+	return when_asleep();
+}
+
+static void call(tl_call_fn *fn, void *arg)
+{
+	atomic_store(&given_up, false);
+	if (tl_call_async(NULL, fn, arg, NULL))
+		tap_bail("tl_call_async");
+}
+
+/* A function on the pool that nobody waits for may end a wait all the same. */
+static void test_call(void)
+{
+	struct tl_sem sem = TL_SEM_INIT(0);
+	struct tl_future *f;
+	int r;
+
+	if (tl_future_new(&f))
+		tap_bail("no future");
+	atomic_store(&waiter, tl_current());
+	call(call_sets, f);
+	r = tl_future_wait(f);
+	atomic_store(&given_up, true);
+	tap_is(r, 0, "3.4: a call under way completes a future: no deadlock");
+	await(tl_future_state(f) == TL_FUTURE_FINISHED);
+	tl_future_unref(f);
+	call(call_releases, &sem);
+	r = tl_sem_acquire(&sem);
+	atomic_store(&given_up, true);
+	tap_is(r, 0, "3.4: or releases a semaphore");
+	await(!r || tl_sem_value(&sem));
+	call(call_nothing, NULL);
+	tap_is(recv_never(), -EDEADLK, "3.4: it ends without that: a deadlock after all");
+}
+
 static void test_external(void)
 {
 	tap_is(tl_external(+1), 0, "sched.h: an external waker is declared");
@@ -229,7 +290,7 @@ static void test_run_returns(void)
 
 int main(void)
 {
-	tap_plan(17);
+	tap_plan(20);
 	never = new_chan(sizeof(long), 0);
 	test_all_threads();
 	test_goes_on();
@@ -237,6 +298,7 @@ int main(void)
 	test_unknown_ends();
 	test_known_ends();
 	test_others();
+	test_call();
 	test_external();
 	test_run();
 	test_run_returns();
