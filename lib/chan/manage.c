@@ -166,6 +166,14 @@ static void empty(struct tl_chan *c)
 	}
 }
 
+/* On a thread without a scheduler. As tl__chan_enter(). */
+static bool enter_plain(struct tl_chan *c)
+{
+	tl__chan_share(c);
+	tl__lock(&c->lock);
+	return false;
+}
+
 void tl_chan_unref(struct tl_chan *chan)
 {
 	struct tl__waiter *taken;
@@ -186,11 +194,8 @@ void tl_chan_unref(struct tl_chan *chan)
 				  "handle left");
 		return;
 	}
-	s = tl__sched();
-	if (!s)
-		tl__fatal("tl_chan_unref(): no memory for this thread's "
-			  "scheduler");
-	local = tl__chan_enter(s, chan);
+	s = tl__sched_self;	/* a thread without one needs none for this */
+	local = s ? tl__chan_enter(s, chan) : enter_plain(chan);
 	shut(chan, &taken);
 	if (local) {
 		tl__list_del(&chan->in_locals);

@@ -24,7 +24,6 @@
 #include "base/alloc.h"
 #include "core/remote.h"
 #include "core/ring.h"
-#include "core/remote.h"
 #include "core/task.h"
 #include "os/log.h"
 

@@ -5,6 +5,7 @@
  * time-outs and kills work as within a thread; the channel goes with its last handle, whoever has that.
  */
 #include "threads.h"
+#include "base/alloc.h"
 
 static struct tl_chan *c, *back;
 static pthread_t home;
@@ -458,9 +459,39 @@ static void test_handed_over(void)
 	tl_chan_unref(c);
 }
 
+/* --- the last handle, where there is no memory for a scheduler -------------------------------------------------------- */
+
+static void *plain_unrefs(UNUSED void *arg)
+{
+	tl__fault_arm(1, true);
+	tl_chan_unref(c);
+	atomic_store(&result, (int)tl__fault_count());
+	tl__fault_arm(0, false);
+	return NULL;
+}
+
+static int fn_waits(UNUSED void *arg)
+{
+	return (int)recv_long(c) == -EPIPE ? 0 : -EIO;
+}
+
+static void test_unref(void)
+{
+	struct tl_task *t;
+
+	c = new_chan(sizeof(long), 0);
+	t = spawn(fn_waits, NULL);
+	tl_schedule();
+	in_thread(plain_unrefs, NULL);
+	tap_is(result, 0, "channel.h: a plain thread needs no memory to give the last handle up");
+	run_all();
+	tap_ok(!tl_task_is_alive(t) && !tl_catch(), "channel.h: who waits gets -EPIPE");
+	tl_task_unref(t);
+}
+
 int main(void)
 {
-	tap_plan(40);
+	tap_plan(42);
 	test_plain();
 	test_where();
 	test_error();
@@ -472,6 +503,7 @@ int main(void)
 	test_outlives();
 	test_all_calls();
 	test_handed_over();
+	test_unref();
 	tap_is(tl_sched_end(), 0, "sched.h: nothing is left");
 	return tap_exit();
 }
