@@ -63,7 +63,7 @@ struct tl__answer {
 	struct tl__backtrace trace;
 };
 
-/* @help: answers questions to the calling thread while it waits. */
+/* The first one answers questions to the calling thread while it waits. */
 void tl__ask_lock(void);
 bool tl__ask_trylock(void);
 void tl__ask_unlock(void);

@@ -3,9 +3,8 @@
  * Messages from other threads; see inbox.h.
  *
  * No wake-up is lost: the last link and the bit that says "asleep" share one
- * word.
- * A sleeper sets the bit only if nothing is queued; a push that comes before
- * makes that fail, and one that comes after finds the bit, and wakes.
+ * word. A sleeper sets the bit only if nothing is queued; a push that comes
+ * before makes that fail, and one that comes after finds the bit, and wakes.
  *
  * Nothing here touches a scheduler that has ended, although a push comes from
  * another thread and the consumer may end as soon as it has the message:

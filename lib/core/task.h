@@ -7,7 +7,7 @@
  *  - A tasklet is linked in its thread's ring if and only if its state is
  *    RUNNABLE. The ring's head is the tasklet that runs; it is NULL only while
  *    a thread that has nothing to run waits (park.c).
- *  - BLOCKED means that wait.ops is set and that exactly one call of
+ *  - BLOCKED means that wait_ops is set and that exactly one call of
  *    tl__wake() will end it.
  *  - Everything here belongs to the thread of `sched` and is touched by it
  *    alone, but for what says otherwise; other threads reach a scheduler only
@@ -47,7 +47,7 @@ enum tl__state {
 /* Flags of a tasklet. */
 #define TL__STARTED	(1u << 0)  /* its function is on its stack */
 #define TL__MAIN	(1u << 1)
-#define TL__RAISED	(1u << 2)  /* `error` fails every blocking call */
+#define TL__RAISED	(1u << 2)  /* `thrown` fails every blocking call */
 #define TL__SHIELDED	(1u << 3)  /* ... but not yet */
 #define TL__BLOCKTRAP	(1u << 4)
 #define TL__FPENV	(1u << 5)  /* has control words of its own */
