@@ -8,7 +8,7 @@
  *
  *	- where a blocking call begins (tl__block_check(), tl__raise_check()),
  *	  "while it can still fail without a trace". A function that calls
- *	  another blocking one while it holds something sets TL__HOLD.
+ *	  another blocking one while it holds something says tl__unwind_hold().
  *	- where a wait ends whose ops say `unwinds`: the call has nothing left
  *	  to do but to return the error.
  *	- where another blocking call says, last of all, tl__unwind_check().
@@ -50,6 +50,23 @@ static inline int tl__unwind_return(struct tl_task *me, int result)
 	if (unlikely(result < 0))
 		tl__unwind_check(me);
 	return result;
+}
+
+/*
+ * From here to tl__unwind_unhold() our frames hold something. Sections nest: the
+ * outermost one counts, which is why the former's result goes to the latter.
+ */
+static inline uint32_t tl__unwind_hold(struct tl_task *me)
+{
+	uint32_t hold = ~me->flags & TL__HOLD;
+
+	me->flags |= hold;
+	return hold;
+}
+
+static inline void tl__unwind_unhold(struct tl_task *me, uint32_t hold)
+{
+	me->flags &= ~hold;
 }
 
 #endif

@@ -388,12 +388,13 @@ static int stay(struct tl_sched *s, struct tl_listener *l, struct place *p,
 {
 	for (;;) {
 		uint64_t until = deadline_ns;
+		uint32_t hold;
 		int r;
 
 		/* The place in line lies here: no unwinding now. */
-		p->task->flags |= TL__HOLD;
+		hold = tl__unwind_hold(p->task);
 		r = tl__block_check(s, p->task, !l->count);
-		p->task->flags &= ~TL__HOLD;
+		tl__unwind_unhold(p->task, hold);
 		if (!r && first_in_line(l) == p) {
 			r = attend(l, p, &until);
 			if (!r && l->count)

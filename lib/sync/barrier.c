@@ -119,12 +119,10 @@ static int release(struct tl_barrier *b)
 /* A kill that the action finds must not unwind us, who have to end the round. */
 static int run_action(struct tl_task *me, const struct tl_barrier *b)
 {
-	uint32_t hold = ~me->flags & TL__HOLD;
-	int r;
+	uint32_t hold = tl__unwind_hold(me);
+	int r = b->tl__action(b->tl__arg);
 
-	me->flags |= hold;
-	r = b->tl__action(b->tl__arg);
-	me->flags &= ~hold;
+	tl__unwind_unhold(me, hold);
 	return r;
 }
 

@@ -198,10 +198,9 @@ static tl__cold int acquire_slow(struct tl_sem *sem, uint64_t deadline_ns)
 	r = tl__raise_check(me);
 	if (r)
 		return r;
-	hold = ~me->flags & TL__HOLD;
-	me->flags |= hold;
+	hold = tl__unwind_hold(me);
 	r = take_waiting(s, me, sem, deadline_ns);
-	me->flags &= ~hold;
+	tl__unwind_unhold(me, hold);
 	return tl__unwind_return(me, r);
 }
 

@@ -17,7 +17,7 @@
  * No other lock is taken with an object's lock, and nobody switches with it.
  *
  * A call that waits again after it was woken has something to undo in between: it
- * must not be unwound there (core/unwind.h), which TL__HOLD says.
+ * must not be unwound there: tl__unwind_hold() (core/unwind.h).
  */
 #ifndef TL_SYNC_WAIT_H
 #define TL_SYNC_WAIT_H

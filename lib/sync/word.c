@@ -338,9 +338,8 @@ int tl__word_lock(struct tl_mutex *m, const struct tl__taking *how,
 		return r;
 	if (tl__word_owner(m) == tl__self_id())
 		return -EDEADLK;
-	hold = ~me->flags & TL__HOLD;
-	me->flags |= hold;
+	hold = tl__unwind_hold(me);
 	r = take(s, me, m, how, deadline_ns);
-	me->flags &= ~hold;
+	tl__unwind_unhold(me, hold);
 	return tl__unwind_return(me, r);
 }

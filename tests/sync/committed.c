@@ -5,6 +5,7 @@
  * which has to end the round first.
  */
 #include <pthread.h>
+#include <sys/socket.h>
 
 #include "../core/check.h"
 
@@ -109,10 +110,47 @@ static void test_unwinding(void)
 	tl_task_unref(u);
 }
 
+/* What the action calls may hold off unwinding for itself; the wait that runs the action goes on doing so. */
+
+static struct tl_listener *listener;
+
+static int act_accepts(UNUSED void *arg)
+{
+	int r = tl_listener_accept_until(listener, tl_after(1000000));
+
+	say("(%d)", r);
+	return act_block(NULL);
+}
+
+static void test_accepting(void)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct tl_task *a, *u;
+
+	if (fd < 0 || bind(fd, &(struct sockaddr){ .sa_family = AF_UNIX }, sizeof(sa_family_t)) || listen(fd, 1) ||
+	    tl_listener_new(&listener, fd, SOCK_CLOEXEC))
+		tap_bail("no listener: %s", strerror(errno));
+	tl_barrier_init(&b, 2, act_accepts, NULL);
+	a = mk("A", fn_says, NULL);
+	tl_schedule();
+	u = mk_flags("U", TL_UNWIND, fn_says, NULL);
+	while (!tl_task_is_blocked(u) || !strstr(check__journal, "(-110)"))
+		tl_sleep(100000);
+	tl_task_kill(u);
+	tl_run();
+	tap_str(said(), "(-110) (-125) A-32", "barrier.h: the same where the action has accepted connections before");
+	tap_ok(!tl_task_is_alive(a) && !tl_task_is_alive(u), "barrier.h: and all are back");
+	tl_task_unref(a);
+	tl_task_unref(u);
+	tl_listener_free(listener);
+	tl_close(fd);
+}
+
 int main(void)
 {
-	tap_plan(5);
+	tap_plan(7);
 	test_unwinding();
+	test_accepting();
 	test_idle(act_late, 50000000, "deadline");
 	has_run = false;
 	test_idle(act_kill, 100000000000, "kill");
