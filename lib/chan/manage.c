@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "chan/channel.h"
+#include "core/unwind.h"
 #include "os/log.h"
 
 #define ELEM_SIZE_MAX ((size_t)1 << 30)
@@ -342,42 +343,69 @@ bool tl_chan_set_schedule_all(struct tl_chan *chan, bool on)
 	return old;
 }
 
+/*
+ * What a loop over sends holds: the channel, for a receiver may drop the last
+ * handle while we are switched away. So it is not to be unwound meanwhile.
+ */
+static uint32_t loop_begin(struct tl_task *me, struct tl_chan *c)
+{
+	tl__chan_hold(c);
+	return tl__unwind_hold(me);
+}
+
+static void loop_end(struct tl_task *me, struct tl_chan *c, uint32_t hold)
+{
+	tl__unwind_unhold(me, hold);
+	tl__chan_release(c);
+}
+
 long tl_chan_send_array(struct tl_chan *chan, const void *values, size_t count)
 {
+	struct tl_sched *s = tl__sched();
 	const char *value = values;
+	struct tl_task *me;
+	uint32_t hold;
+	int r = 0;
 	size_t i;
-	int r;
 
-	/* A receiver may drop the last handle while we are switched away. */
-	tl__chan_hold(chan);
-	for (i = 0, r = 0; i < count && !r; i++, value += chan->elem_size)
+	if (!s)
+		return tl__sched_error();
+	me = tl__me(s);
+	hold = loop_begin(me, chan);
+	for (i = 0; i < count && !r; i++, value += chan->elem_size)
 		r = tl_chan_send(chan, value);
-	tl__chan_release(chan);
-	return r ? r : (long)count;
+	loop_end(me, chan, hold);
+	return r ? tl__unwind_return(me, r) : (long)count;
 }
 
 long tl_chan_send_sequence(struct tl_chan *chan,
 			   int (*next)(void *arg, void *value), void *arg)
 {
 	char small[256] __attribute__((aligned(16)));
+	struct tl_sched *s = tl__sched();
 	void *value = small;
+	struct tl_task *me;
+	uint32_t hold;
 	long sent = 0;
 	int r;
 
+	if (!s)
+		return tl__sched_error();
 	if (chan->elem_size > sizeof(small)) {
 		value = tl__malloc(chan->elem_size);
 		if (!value)
 			return -ENOMEM;
 	}
-	tl__chan_hold(chan);	/* as in tl_chan_send_array() */
+	me = tl__me(s);
+	hold = loop_begin(me, chan);
 	while ((r = next(arg, value)) > 0) {
 		r = tl_chan_send(chan, value);
 		if (r)
 			break;
 		sent++;
 	}
-	tl__chan_release(chan);
+	loop_end(me, chan, hold);
 	if (value != small)
 		tl__free(value);
-	return r < 0 ? r : sent;
+	return r < 0 ? tl__unwind_return(me, r) : sent;
 }

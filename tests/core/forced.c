@@ -5,6 +5,7 @@
  * unwind, the attribute's rules; and the two words of the C++ exception state, which this program plays itself, are the
  * tasklet's own. forced.cc has the same for C++.
  */
+#include <malloc.h>
 #include <signal.h>
 
 #include "base/alloc.h"
@@ -349,6 +350,62 @@ static void test_sched_end(void)
 	tl_chan_new(&chan, 0, 0);
 }
 
+/* --- calls of several steps ------------------------------------------------------------------------------------------ */
+
+#define LARGE (1 << 20)
+
+static int give(UNUSED void *arg, UNUSED void *value)
+{
+	return 1;
+}
+
+static int fn_sends_many(void *arg)
+{
+	LOCAL(outer, "o");
+	static const char values[2 * LARGE];
+	long r;
+
+	r = arg ? tl_chan_send_array(arg, values, 2) : tl_chan_send_sequence(chan, give, NULL);
+	say("returned%ld", r);
+	return 0;
+}
+
+/* What the program has from malloc(), in pieces so large that nobody else asks for such; a leak checker's own has none. */
+static size_t large_bytes(void)
+{
+	return mallinfo2().hblkhd;
+}
+
+static void test_steps(void)
+{
+	struct tl_chan *ours = chan, *large;
+	size_t before = large_bytes();
+	struct tl_task *t;
+
+	/* With a buffer, so that the channel itself is large. */
+	if (tl_chan_new(&large, LARGE, 1))
+		tap_bail("no channel");
+	t = mk_unwinding(fn_sends_many, large);
+	tl_schedule();
+	tl_task_kill(t);
+	tap_str(said(), "~o", "a kill in tl_chan_send_array(): the call does not return");
+	tl_task_unref(t);
+	tl_chan_unref(large);
+	tap_is(large_bytes(), before, "and leaves nothing behind");
+
+	if (tl_chan_new(&chan, LARGE, 0))
+		tap_bail("no channel");
+	t = mk_unwinding(fn_sends_many, NULL);
+	tl_schedule();
+	tl_task_kill(t);
+	tap_str(said(), "~o", "a kill in tl_chan_send_sequence(): the call does not return");
+	tl_task_unref(t);
+	tl_chan_unref(chan);
+	tap_is(large_bytes(), before, "and leaves nothing behind");
+	chan = ours;
+	all_gone("steps");
+}
+
 /* --- the exception state -------------------------------------------------------------------------------------------- */
 
 static int fn_state(void *arg)
@@ -452,7 +509,7 @@ static void test_exit_twice(void)
 
 int main(void)
 {
-	tap_plan(66);
+	tap_plan(71);
 	if (tl_chan_new(&chan, 0, 0))
 		tap_bail("no channel");
 	test_exit();
@@ -462,6 +519,7 @@ int main(void)
 	test_attr();
 	test_exit_twice();
 	test_sched_end();
+	test_steps();
 	tl_chan_unref(chan);
 	tap_is(tl_sched_end(), 0, "the scheduler ends");
 	return tap_exit();
