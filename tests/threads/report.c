@@ -3,6 +3,7 @@
  * TL_DEADLOCK=report (9: the deadlock error must say which tasklets wait for what): each thread that is told of a deadlock
  * writes its report to standard error; without the word nobody does; tl_deadlock_report() is the thread's last one.
  */
+#include <fcntl.h>
 #include <sys/mman.h>
 
 #include "threads.h"
@@ -38,7 +39,8 @@ static const char *deadlock(void)
 	ssize_t n;
 	long v;
 
-	if (was < 0 || fd < 0 || dup2(fd, STDERR_FILENO) < 0)
+	/* To append, for two threads that write to one place at once need not come one behind the other otherwise. */
+	if (was < 0 || fd < 0 || fcntl(fd, F_SETFL, O_APPEND) || dup2(fd, STDERR_FILENO) < 0)
 		tap_bail("no stderr");
 	tl_task_set_name(t, "third");
 	atomic_store(&told, 0);
