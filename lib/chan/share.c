@@ -85,7 +85,9 @@ void tl__chan_share(struct tl_chan *c)
 	if (owner != TL__SHARED) {
 		tl__local_stop(owner);
 		share(c);
-		owner->locals_shared++;
+		/* relaxed: written with the lock only; see begins_shared() */
+		__atomic_store_n(&owner->locals_shared,
+				 owner->locals_shared + 1, __ATOMIC_RELAXED);
 		tl__local_resume(owner);
 	}
 	tl__threads_unlock();

@@ -18,6 +18,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,6 +107,25 @@ static const char *place_name(void *place, char *text, size_t size)
 	else
 		snprintf(text, size, "%p", place);
 	return text;
+}
+
+void tl__checked_report(void *place, const char *fmt, ...)
+{
+	char text[256], where[256];
+	int saved = errno;
+	const char *mode;
+	va_list args;
+
+	if (!is_new(place))
+		return;
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	tl__log("%s, in %s", text, place_name(place, where, sizeof(where)));
+	mode = getenv("TL_CHECKED");
+	if (mode && !strcmp(mode, "abort"))
+		abort();
+	errno = saved;
 }
 
 void tl__checked_leave(const struct tl_task *me, const char *does)
