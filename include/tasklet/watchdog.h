@@ -96,13 +96,15 @@ TL_API int tl__tick_slow(void);
  * tl_tick - a place where the caller may be interrupted
  *
  * Put it into long loops. It may switch: to the watchdog, see tl_run_with(). It
- * also looks at what other threads have asked of this one, if they have. Costs a
- * load and a branch that is not taken while neither has anything to say.
+ * also looks at what other threads have asked of this one, if they have; and lets
+ * them have the global interpreter lock by which this one runs, if they want it
+ * (<tasklet/gil.h>) and the tasklet is not atomic. Costs a load and a branch that
+ * is not taken while nobody has anything to say.
  *
  * Returns 0; or, when it did look, what was thrown at the caller and is not
  * caught: -ECANCELED for a kill. That is no promise to report it each time, as
  * blocking calls do. One with TL_UNWIND is unwound by a kill that it finds. No
- * effect on a thread without a scheduler.
+ * effect on a thread without a scheduler, but for the lock.
  *
  * Contexts: any thread, callbacks too (where nothing is interrupted); not signal
  * handlers. Memory ordering: what another thread did before it asked is visible
@@ -128,7 +130,9 @@ extern __inline __attribute__((gnu_inline, always_inline)) int tl_tick(void)
  * it is atomic still when it is back. A new tasklet is not atomic. An interrupt
  * that comes meanwhile waits, and is due at the next tick after the end. Soft
  * interrupts, which come where the tasklet lets others run anyway, are not held
- * off.
+ * off. Nor do its ticks give the global interpreter lock away (<tasklet/gil.h>): what
+ * it does without a wait it does at once for the tasklets of all threads that share
+ * the lock. Where it waits, or says that it blocks, others have it as ever.
  *
  * Returns the previous setting, to be restored (so sections nest).
  */

@@ -92,12 +92,12 @@ int tl__ask_signal(void);
 int tl__ask_set_signal(int sig);
 
 /* The thread is about to sleep, and awake again. */
-static inline void tl__ask_progress(struct tl__ask *ask, uint64_t step)
+static inline void tl__ask_progress(struct tl__ask *ask, uint64_t by)
 {
 	/* relaxed: see above; this thread alone writes */
 	atomic_store_explicit(&ask->progress,
 			      atomic_load_explicit(&ask->progress,
-						   memory_order_relaxed) + step,
+						   memory_order_relaxed) + by,
 			      memory_order_relaxed);
 }
 

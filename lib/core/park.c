@@ -16,6 +16,7 @@
 
 #include "base/list.h"
 #include "core/deadlock.h"
+#include "core/gil-hooks.h"
 #include "core/kill.h"
 #include "core/run.h"
 #include "core/watchdog.h"
@@ -231,11 +232,13 @@ static void sleep_until_woken(struct tl_sched *s)
 	uint64_t deadline = next_deadline(s), began;
 	int saved = errno;
 
+	tl__gil_sleep_begin();
 	if (!tl__inbox_spin(s, deadline) && tl__inbox_doze(s)) {
 		began = tl__now();
 		tl__inbox_wait(s, deadline);
 		tl__inbox_slept(s, began);
 	}
+	tl__gil_sleep_end();
 	errno = saved;
 }
 
@@ -249,6 +252,7 @@ static bool sleep_for_others(struct tl_sched *s)
 	int saved = errno;
 	bool more = true;
 
+	tl__gil_sleep_begin();
 	if (!tl__inbox_spin(s, TL_FOREVER) && tl__inbox_doze(s)) {
 		more = tl__threads_doze(s, &deadline);
 		if (more) {
@@ -260,6 +264,7 @@ static bool sleep_for_others(struct tl_sched *s)
 			tl__inbox_rouse(s);
 		}
 	}
+	tl__gil_sleep_end();
 	errno = saved;
 	return more;
 }

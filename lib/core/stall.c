@@ -25,6 +25,7 @@
 #include "core/threads.h"
 #include "os/clock.h"
 #include "os/log.h"
+#include "os/tids.h"
 
 #define LIMIT_MIN TL__NS_PER_MS
 #define PERIOD_MAX TL__NS_PER_S
@@ -145,10 +146,12 @@ static bool look_again(struct tl_sched *s, void *arg)
 static void call(const struct tl_stall *stall)
 {
 	in_report = true;
+	tl__tids_work_begins();	/* it may wake somebody */
 	if (report_fn)
 		report_fn(stall, report_arg);
 	else
 		tl_stall_write(stall, STDERR_FILENO);
+	tl__tids_work_ends();
 	in_report = false;
 }
 

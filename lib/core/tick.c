@@ -7,12 +7,24 @@
 
 #include <errno.h>
 
+#include "core/gil-hooks.h"
 #include "core/kill.h"
 #include "core/unwind.h"
 #include "core/watchdog.h"
 
 __thread unsigned int tl__tick_word
 	__attribute__((tls_model("initial-exec")));
+
+const struct tl__gil_hooks *_Atomic tl__gil_hooks;
+bool tl__gil_ignores_atomic;
+
+/* Others want the lock by which the thread runs, if there is such a thing. */
+static void offer_gil(struct tl_sched *s)
+{
+	if (s && (tl__me(s)->flags & TL__ATOMIC) && !tl__gil_ignores_atomic)
+		return;	/* the bit stays for the tick after that */
+	tl__gil_hooks_get()->tick();
+}
 
 /* What was thrown at @me and is not caught; unlike tl__raise(), changes nothing. */
 static int thrown_at(const struct tl_task *me)
@@ -44,8 +56,10 @@ int tl__tick_slow(void)
 	struct tl_task *me;
 	int r = 0;
 
-	if (!s) {	/* it has ended; nobody writes to the word any more */
-		__atomic_store_n(&tl__tick_word, 0, __ATOMIC_RELAXED);
+	if (tl__tick_bits() & TL__TICK_GIL)
+		offer_gil(s);
+	if (!s) {	/* it has ended; nobody writes to these any more */
+		tl__tick_clear(~TL__TICK_GIL);
 		return 0;
 	}
 	/* Most ticks of a run with a budget of ticks. */

@@ -17,8 +17,10 @@
  *						switch
  *	POLL		any thread		the owner,	no; without need:
  *						before it looks	yes
- *
- * The lock that a thread must hold to run at all will have one more of them.
+ *	GIL		who wants the lock	the owner, when	no; without need:
+ *			that the owner holds;	it lets go or	yes, it may have
+ *			the owner, if each	finds nobody	let go already
+ *			tick counts (lib/gil)
  */
 #ifndef TL_CORE_TICK_H
 #define TL_CORE_TICK_H
@@ -31,6 +33,7 @@
 #define TL__TICK_TIMEOUT	(1u << 1)
 #define TL__TICK_INTERRUPT	(1u << 2)
 #define TL__TICK_POLL		(1u << 3)
+#define TL__TICK_GIL		(1u << 4)
 
 /* The owner's accesses; relaxed: what others set has an order of its own. */
 static inline unsigned int tl__tick_bits(void)

@@ -147,8 +147,8 @@ static bool run(const struct bench *b, int rounds, FILE *json)
 }
 
 static const struct bench *const lists[] = {
-	bench_core, bench_async, bench_memory, bench_net, bench_pool,
-	bench_sync, bench_threads,
+	bench_core, bench_async, bench_gil, bench_memory, bench_net,
+	bench_pool, bench_sync, bench_threads, bench_wake,
 };
 
 static const struct bench *find(const char *name)

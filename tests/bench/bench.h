@@ -28,11 +28,13 @@ struct bench {
 
 extern const struct bench bench_core[];	/* each list ends with a null name */
 extern const struct bench bench_async[];
+extern const struct bench bench_gil[];
 extern const struct bench bench_memory[];
 extern const struct bench bench_net[];
 extern const struct bench bench_pool[];
 extern const struct bench bench_sync[];
 extern const struct bench bench_threads[];
+extern const struct bench bench_wake[];
 
 /* The reason why the last measurement could not be made. Returns -1. */
 double bench_skip(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -40,7 +42,16 @@ double bench_skip(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Nanoseconds of one pop-and-jump switch in assembly: the usual floor. */
 double bench_floor_switch(void);
 
+/* Nanoseconds of a load and a branch: what a tick can't do without. */
+double bench_floor_tick(void);
+
 double bench_now_ns(void);
+
+/* Nanoseconds a loop, of which two threads run @n each, on one or two processors. */
+double bench_both(void (*fn)(long mine), int cpus, int n);
+
+/* A round trip of two such threads that wake each other by futexes. */
+double bench_rtt_bare(int cpus);
 
 /* Runs @fn in a child process and returns what it returned there. */
 double bench_in_child(double (*fn)(void *arg), void *arg);

@@ -14,6 +14,8 @@
  */
 #include "explore.h"
 
+#include <errno.h>
+
 #include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
@@ -42,6 +44,7 @@ static struct thread {
 	uint64_t since;		/* order of the waits */
 	unsigned int after;	/* threads that have to take a step first */
 	unsigned int timed_after; /* ... before it may time out again */
+	bool timed_out;		/* the last wait */
 	int pauses;
 	const char *what, *file;
 	int line;
@@ -169,13 +172,26 @@ static __attribute__((noipa)) void take(int me)
 
 /* --- choices ------------------------------------------------------------------------------------------------------ */
 
+/* Those that sleep until a time before @deadline_ns. */
+static unsigned int sleep_until(uint64_t deadline_ns)
+{
+	unsigned int mask = 0;
+	int i;
+
+	for (i = 0; i < count; i++)
+		if (threads[i].state == WAITS_FUTEX && threads[i].deadline_ns < deadline_ns)
+			mask |= 1u << i;
+	return mask;
+}
+
 static bool can_go_on(int i, unsigned int ready)
 {
 	const struct thread *t = &threads[i];
 
 	ready &= ~(1u << i);
 	if (t->state == WAITS_FUTEX)
-		return t->deadline_ns != FOREVER && !((t->after | t->timed_after) & ready);
+		return t->deadline_ns != FOREVER && !(t->after & ready) &&
+		       !(t->timed_after & (ready | sleep_until(t->deadline_ns)));
 	return t->state == READY && !(t->after & ready);
 }
 
@@ -279,7 +295,8 @@ static int choose(int me, bool stays)
 	}
 	if (threads[i].state == WAITS_FUTEX) {
 		threads[i].state = READY;
-		threads[i].timed_after = ready;
+		threads[i].timed_out = true;
+		threads[i].timed_after = (ready | sleep_until(FOREVER)) & ~(1u << i);
 		if (now_ns < threads[i].deadline_ns)
 			now_ns = threads[i].deadline_ns;
 	}
@@ -340,26 +357,33 @@ void explore_point(const volatile void *address, const char *what, const char *f
 
 /* --- what waits --------------------------------------------------------------------------------------------------- */
 
-void explore_futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t deadline_ns, const char *file, int line)
+int explore_futex_wait_by(_Atomic uint32_t *word, uint32_t value, uint64_t deadline_ns, const char *file, int line)
 {
 	struct thread *t = &threads[self < 0 ? CONTROLLER : self];
 
 	explore_point(word, "futex wait", file, line);
 	if (__atomic_load_n((uint32_t *)word, __ATOMIC_SEQ_CST) != value)
-		return;
+		return -EAGAIN;
 	if (!active) {		/* alone: nobody will wake us, but the time may come */
 		if (deadline_ns == FOREVER)
 			explore_fail("%s:%d: a wait for ever in begin or finish", base_name(file), line);
 		now_ns = now_ns < deadline_ns ? deadline_ns : now_ns;
-		return;
+		return -ETIMEDOUT;
 	}
 	if (deadline_ns <= now_ns)
-		return;
+		return -ETIMEDOUT;
 	t->state = WAITS_FUTEX;
 	t->address = word;
 	t->deadline_ns = deadline_ns;
 	t->since = ++waits;
+	t->timed_out = false;
 	hand_over(choose(self, false));
+	return t->timed_out ? -ETIMEDOUT : 0;
+}
+
+void explore_futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t deadline_ns, const char *file, int line)
+{
+	(void)explore_futex_wait_by(word, value, deadline_ns, file, line);
 }
 
 void explore_futex_wake(_Atomic uint32_t *word, int n, const char *file, int line)
@@ -562,7 +586,8 @@ static int explore(const struct explore_scenario *s, int max_bound, double limit
 	return 0;
 }
 
-static const struct explore_scenario *const lists[] = { explore_self, explore_core, explore_chan, explore_sync };
+static const struct explore_scenario *const lists[] = { explore_self, explore_core, explore_chan, explore_sync,
+	explore_gil };
 
 static bool is_named(const struct explore_scenario *s, char **names)
 {

@@ -7,7 +7,8 @@
  * at the operation that it will do next. An execution is the list of these choices; it is run again and again, depth
  * first, until each list has been taken in which at most N times a thread is left that could have gone on (preemption).
  * A thread in a futex wait can't go on until it is woken; one with a deadline may be chosen, and then has timed out (again
- * only after each that can go on has taken a step): the clock that the library reads stands still otherwise. If none can go on and not all are done, a wake-up was lost.
+ * only after each that can go on, or sleeps until an earlier time, has taken a step): the clock that the library reads
+ * stands still otherwise. If none can go on and not all are done, a wake-up was lost.
  *
  * What it can't see: memory orders (every interleaving is sequentially consistent; the tests under the thread sanitizer
  * and on aarch64 look for the rest), races between plain accesses (as before), and early returns of a futex wait.
@@ -42,7 +43,7 @@ struct explore_scenario {
 #define EXPLORE_BOUND 3
 
 /* Defined by each file of scenarios; a name of NULL ends the list. */
-extern const struct explore_scenario explore_self[], explore_core[], explore_chan[], explore_sync[];
+extern const struct explore_scenario explore_self[], explore_core[], explore_chan[], explore_sync[], explore_gil[];
 
 /* A bug: says what, and the schedule that leads to it, and ends the process. */
 void explore_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
@@ -59,6 +60,8 @@ void explore_gone(const void *memory, size_t size, const char *name);
 /* What yield.h puts in place of the real ones. @address is what the operation is about to touch. */
 void explore_point(const volatile void *address, const char *what, const char *file, int line);
 void explore_futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t deadline_ns, const char *file, int line);
+/* The same with an answer: 0, -EAGAIN or -ETIMEDOUT. */
+int explore_futex_wait_by(_Atomic uint32_t *word, uint32_t value, uint64_t deadline_ns, const char *file, int line);
 void explore_futex_wake(_Atomic uint32_t *word, int count, const char *file, int line);
 void explore_pause(const char *file, int line);
 int explore_yield(const char *file, int line);

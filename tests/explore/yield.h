@@ -20,10 +20,15 @@
 #include "os/pause.h"
 #include "os/tids.h"
 
-/* Flags for failure injection, and what a thread reads of its own scheduler, are no points: that would be most of them. */
+/*
+ * Flags for failure injection, what a thread reads of its own scheduler, and what the global interpreter lock counts and
+ * guesses are no points: that would be most of them.
+ */
 #define explore__is_file(name) (!__builtin_strcmp(__FILE__, name))
 #define explore__quiet							\
-	(explore__is_file("lib/base/alloc.h") || explore__is_file("lib/core/task.h"))
+	(explore__is_file("lib/base/alloc.h") || explore__is_file("lib/core/task.h") || \
+	 explore__is_file("lib/gil/gil.h") || explore__is_file("lib/gil/gil.c") || \
+	 explore__is_file("lib/gil/sites.c"))
 
 #define explore__at(p, what)						\
 	(explore__quiet ? (void)0 : explore_point((p), what, __FILE__, __LINE__))
@@ -153,6 +158,8 @@
 
 #define tl__futex_wait(word, value, deadline) \
 	explore_futex_wait(word, value, deadline, __FILE__, __LINE__)
+#define tl__futex_wait_by(word, value, clock, deadline) \
+	((void)(clock), explore_futex_wait_by(word, value, deadline, __FILE__, __LINE__))
 #define tl__futex_wake(word, count) \
 	explore_futex_wake(word, count, __FILE__, __LINE__)
 #define tl__pause() explore_pause(__FILE__, __LINE__)

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * "POLICY:LOCK,NAME=VALUE,...": what a global interpreter lock shall be, in words.
+ * Each part may be left out. Nothing is made of words that are not understood as a
+ * whole.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/compiler.h"
+#include "base/num.h"
+#include "gil/gil.h"
+
+#define SPEC_MAX 256
+#define TICKS_MAX 1000000000u
+#define TIME_MIN TL__NS_PER_US
+#define TIME_MAX (3600 * TL__NS_PER_S)
+
+static const struct tl__gil_policy *const policies[] = {
+	&tl__gil_handoff, &tl__gil_priority, &tl__gil_interval, &tl__gil_ticks,
+};
+
+#define POLICIES (sizeof(policies) / sizeof(*policies))
+
+static const struct setting {
+	const char *name;
+	size_t offset;
+	bool is_time;
+	uint64_t normal;
+} settings[] = {
+	{ "interval", offsetof(struct tl__gil_settings, interval_ns), true,
+	  5 * TL__NS_PER_MS },
+	{ "least", offsetof(struct tl__gil_settings, least_ns), true,
+	  15 * TL__NS_PER_US },
+	{ "ticks", offsetof(struct tl__gil_settings, ticks), false, 100 },
+	{ "yields", offsetof(struct tl__gil_settings, yields), false, 100 },
+	{ "starve", offsetof(struct tl__gil_settings, starve_ns), true,
+	  4 * TL__NS_PER_MS },
+	{ "slice", offsetof(struct tl__gil_settings, slice_ns), true,
+	  TL__NS_PER_MS },
+};
+
+#define SETTINGS (sizeof(settings) / sizeof(*settings))
+
+/* Words on their way into a lock. */
+struct reading {
+	struct tl_gil *gil;
+	struct tl_error **error;	/* or NULL */
+	const char *source;		/* what errors begin with */
+};
+
+const char *tl_gil_policy_at(unsigned int index)
+{
+	return index < POLICIES ? policies[index]->name : NULL;
+}
+
+static const char *lock_at(unsigned int index)
+{
+	const struct tl_wake *wake = tl_wake_at(index);
+
+	return wake ? wake->name : NULL;
+}
+
+static const char *setting_at(unsigned int index)
+{
+	return index < SETTINGS ? settings[index].name : NULL;
+}
+
+/* "there is no WHAT 'WORD', but: a, b, c" */
+static int unknown(const struct reading *in, const char *what, const char *word,
+		   const char *(*at)(unsigned int index))
+{
+	char names[128] = "";
+	unsigned int i;
+
+	for (i = 0; at(i); i++) {
+		strcat(names, i ? ", " : "");
+		strcat(names, at(i));
+	}
+	if (in->error)
+		(void)tl_error_new(in->error, EINVAL,
+				   "%sthere is no %s '%s', but: %s", in->source,
+				   what, word, names);
+	return -EINVAL;
+}
+
+static int find_policy(const struct reading *in, const char *name)
+{
+	unsigned int i;
+
+	in->gil->policy = policies[0];
+	if (!*name)
+		return 0;
+	for (i = 0; i < POLICIES; i++)
+		if (!strcmp(policies[i]->name, name)) {
+			in->gil->policy = policies[i];
+			return 0;
+		}
+	return unknown(in, "policy", name, tl_gil_policy_at);
+}
+
+static int find_lock(const struct reading *in, const char *name)
+{
+	in->gil->wake = *name ? tl_wake_find(name) : tl_wake_at(0);
+	return in->gil->wake ? 0 : unknown(in, "lock", name, lock_at);
+}
+
+static uint64_t *field_of(struct tl_gil *gil, const struct setting *setting)
+{
+	return (uint64_t *)(void *)((char *)&gil->settings + setting->offset);
+}
+
+static int set(const struct reading *in, const struct setting *setting,
+	       const char *value)
+{
+	uint64_t *field = field_of(in->gil, setting);
+	int r = setting->is_time ?
+		tl__parse_duration_ns(value, TL__NS_PER_MS, TIME_MIN, TIME_MAX,
+				      field) :
+		tl__parse_u64(value, 1, TICKS_MAX, field);
+
+	if (r && in->error)
+		(void)tl_error_new(in->error, EINVAL, "%s%s=%s: %s",
+				   in->source, setting->name, value, setting->is_time ?
+				   "not a time from 1us to 1h, as 5ms" :
+				   "not a number from 1 to 1000000000");
+	return r ? -EINVAL : 0;
+}
+
+static int assign(const struct reading *in, char *text)
+{
+	char *value = strchr(text, '=');
+	unsigned int i;
+
+	if (value)
+		*value++ = '\0';
+	for (i = 0; i < SETTINGS; i++)
+		if (value && !strcmp(settings[i].name, text))
+			return set(in, &settings[i], value);
+	return unknown(in, value ? "setting" : "NAME=VALUE", text, setting_at);
+}
+
+static void set_defaults(struct tl_gil *gil)
+{
+	unsigned int i;
+
+	for (i = 0; i < SETTINGS; i++)
+		*field_of(gil, &settings[i]) = settings[i].normal;
+}
+
+/* Takes @text to pieces. */
+static int parse(const struct reading *in, char *text)
+{
+	char *rest = strchr(text, ','), *lock, *next;
+	int r;
+
+	if (rest)
+		*rest++ = '\0';
+	lock = strchr(text, ':');
+	if (lock)
+		*lock++ = '\0';
+	r = find_policy(in, text);
+	if (!r)
+		r = find_lock(in, lock ? lock : "");
+	for (; !r && rest; rest = next) {
+		next = strchr(rest, ',');
+		if (next)
+			*next++ = '\0';
+		r = assign(in, rest);
+	}
+	return r;
+}
+
+int tl__gil_parse(struct tl_gil *gil, const char *spec, struct tl_error **error)
+{
+	struct reading in = { .gil = gil, .error = error, .source = "" };
+	char text[SPEC_MAX];
+	int r;
+
+	if (!spec || !*spec) {
+		spec = getenv("TL_GIL");
+		in.source = "TL_GIL: ";
+	}
+	if (!spec)
+		spec = "";
+	set_defaults(gil);
+	if (strlen(spec) >= sizeof(text)) {
+		if (error)
+			(void)tl_error_new(error, EINVAL,
+					   "%slonger than %d characters",
+					   in.source, SPEC_MAX - 1);
+		return -EINVAL;
+	}
+	strcpy(text, spec);
+	r = parse(&in, text);
+	if (!r)
+		snprintf(gil->name, sizeof(gil->name), "%s:%s",
+			 gil->policy->name, gil->wake->name);
+	return r;
+}
