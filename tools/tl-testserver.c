@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * tl-testserver: an HTTP/1.1 server with a tasklet for each connection, to try
- * the library with ab, wrk and curl.
+ * tl-testserver: an HTTP/1.1 server with a tasklet for each connection, or with
+ * threads under a GIL, to try the library with ab, wrk and curl.
  *
  * The server is in http/; this file has the command line, the signals and the
  * order in which things start and end. Signals are read from a descriptor by a
- * tasklet, so that what they do runs where everything else runs.
+ * tasklet, so that what they do runs where everything else runs; of threads, the
+ * first one waits for them.
  */
 #include <argp.h>
 #include <errno.h>
@@ -20,12 +21,17 @@
 
 #include "base/num.h"
 #include "http/server.h"
+#include "http/threads.h"
 
 enum {
 	EXIT_USAGE = 2,
 	OPT_PORT_FILE = 0x100,
 	OPT_HEADER_TIMEOUT,
 	OPT_IO,
+	OPT_THREADS,
+	OPT_GIL,
+	OPT_CPU_THREADS,
+	OPT_WORK,
 };
 
 static const struct argp_option options[] = {
@@ -43,11 +49,20 @@ static const struct argp_option options[] = {
 	{ "statistics", 's', NULL, 0,
 	  "Print statistics as one line of JSON at the end", 0 },
 	{ "io", OPT_IO, "BACKEND", 0, "io_uring or epoll; fail without it", 0 },
+	{ NULL, 0, NULL, 0, "Threads and blocking sockets, not tasklets:", 0 },
+	{ "threads", OPT_THREADS, "N", 0,
+	  "Serve so many connections at a time, others wait", 0 },
+	{ "gil", OPT_GIL, "POLICY", 0,
+	  "Of all threads that of this GIL runs (handoff:futex)", 0 },
+	{ "cpu-threads", OPT_CPU_THREADS, "N", 0,
+	  "So many threads more that only compute (0)", 0 },
+	{ "work", OPT_WORK, "N", 0,
+	  "Bytecodes that a request takes, some 40 ns each (1000)", 0 },
 	{ NULL, 0, NULL, 0, NULL, 0 },
 };
 
 static const char doc[] =
-	"An HTTP/1.1 server with a tasklet for each connection."
+	"An HTTP/1.1 server with a tasklet for each connection, or threads."
 	"\vA TIME is a number with ns, us, ms, s (the default), m or h; a SIZE "
 	"one with k, M or G.\n\n"
 	"  GET  / or /hello     Hello, world!\n"
@@ -63,6 +78,8 @@ struct program {
 	const char *port_file;
 	const char *io;
 	bool statistics;
+	struct pool_config pool;	/* of no threads: tasklets */
+	bool pool_options, task_options;	/* of one kind alone */
 	struct server server;
 	sigset_t signals;
 	int signal_fd;
@@ -91,6 +108,62 @@ static uint64_t time_option(struct argp_state *state, const char *what,
 	return ns;
 }
 
+/* What it is that the library doesn't know, it says. */
+static void check_gil(struct argp_state *state, const char *arg)
+{
+	struct tl_error *error = NULL;
+	struct tl_gil *gil;
+	int r = tl_gil_new(&gil, arg, &error);
+
+	if (!r)
+		tl_gil_free(gil);
+	else if (error)
+		argp_error(state, "gil: %s", tl_error_message(error));
+	else
+		argp_failure(state, EXIT_FAILURE, -r, "gil");
+}
+
+/* Those of threads, and what does not go with them. */
+static error_t parse_pool_option(int key, char *arg, struct argp_state *state)
+{
+	struct program *p = state->input;
+	uint64_t n = 0;
+
+	switch (key) {
+	case OPT_THREADS:
+		check(state, tl__parse_u64(arg, 1, 1024, &n), "threads", arg);
+		p->pool.threads = (unsigned int)n;
+		break;
+	case OPT_GIL:
+		check_gil(state, arg);
+		p->pool.gil = arg;
+		p->pool_options = true;
+		break;
+	case OPT_CPU_THREADS:
+		check(state, tl__parse_u64(arg, 0, 1024, &n), "cpu-threads",
+		      arg);
+		p->pool.cpu_threads = (unsigned int)n;
+		p->pool_options = true;
+		break;
+	case OPT_WORK:
+		check(state, tl__parse_u64(arg, 0, 100000000, &n), "work", arg);
+		p->pool.work = (unsigned int)n;
+		p->pool_options = true;
+		break;
+	case ARGP_KEY_END:
+		if (p->pool_options && !p->pool.threads)
+			argp_error(state, "--gil, --cpu-threads and --work go "
+				   "with --threads");
+		if (p->task_options && p->pool.threads)
+			argp_error(state, "threads have no --connections and "
+				   "no --io");
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	struct program *p = state->input;
@@ -112,6 +185,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		check(state, tl__parse_u64(arg, 1, 10000000, &n), "connections",
 		      arg);
 		p->config.max_connections = n;
+		p->task_options = true;
 		break;
 	case 't':
 		p->config.idle_ns = time_option(state, "timeout", arg);
@@ -133,12 +207,13 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 				   "io: '%s' is neither io_uring nor epoll",
 				   arg);
 		p->io = arg;
+		p->task_options = true;
 		break;
 	case ARGP_KEY_ARG:
 		argp_error(state, "unexpected argument '%s'", arg);
 		break;
 	default:
-		return ARGP_ERR_UNKNOWN;
+		return parse_pool_option(key, arg, state);
 	}
 	return 0;
 }
@@ -155,6 +230,24 @@ static int fail(const char *what, int error)
 	return EXIT_FAILURE;
 }
 
+/* From a thread; others run meanwhile. */
+static int write_all(const char *text, size_t len)
+{
+	ssize_t n = 0;
+	int r = 0;
+
+	tl_gil_block_begin();
+	for (; !r && len; text += n, len -= (size_t)n) {
+		n = write(STDOUT_FILENO, text, len);
+		if (n < 0 && errno != EINTR)
+			r = -errno;
+		if (n < 0)
+			n = 0;
+	}
+	tl_gil_block_end();
+	return r;
+}
+
 /* Through the ring: a reader that does not read must not stop the server. */
 static int print_statistics(const struct program *p)
 {
@@ -164,6 +257,8 @@ static int print_statistics(const struct program *p)
 
 	if (!len)
 		return -ENOMEM;
+	if (p->server.pool)
+		return write_all(text, (size_t)len);
 	r = tl_write_full(STDOUT_FILENO, text, (size_t)len, NULL);
 	return r < 0 ? (int)r : 0;
 }
@@ -244,6 +339,43 @@ static int check_backend(const struct program *p)
 	return 0;
 }
 
+/* The same of a server with threads; from the first one's begin to the last's end. */
+static int run_threads(struct program *p)
+{
+	struct tl_error *error = NULL;
+	struct pool *pool;
+	int r, status;
+
+	r = pool_start(&pool, &p->server, &p->pool, &error);
+	if (r) {
+		/* That of TL_GIL: the option was looked at before. */
+		if (error)
+			fprintf(stderr, "tl-testserver: gil: %s\n",
+				tl_error_message(error));
+		else
+			fail("threads", r);
+		tl_error_free(error);
+		return EXIT_FAILURE;
+	}
+	status = announce(p);
+	while (!status) {
+		r = pool_wait(pool, &p->signals);
+		if (r != SIGUSR1)
+			break;
+		r = print_statistics(p);
+		if (r)
+			fail("statistics", r);
+	}
+	pool_stop(pool);
+	if (!status && p->statistics) {
+		r = print_statistics(p);
+		if (r)
+			status = fail("statistics", r);
+	}
+	pool_free(pool);
+	return p->server.error ? fail("accept", p->server.error) : status;
+}
+
 /* From the first tasklet to the last. */
 static int run(struct program *p)
 {
@@ -275,8 +407,13 @@ static int serve(struct program *p)
 	int r, status;
 
 	r = server_open(&p->server, &p->config, &why);
-	status = r ? fail(why, r) : run(p);
-	if (!status && p->statistics) {
+	if (r)
+		status = fail(why, r);
+	else if (p->pool.threads)
+		status = run_threads(p);
+	else
+		status = run(p);
+	if (!status && p->statistics && !p->pool.threads) {
 		r = print_statistics(p);
 		if (r)
 			status = fail("statistics", r);
@@ -296,6 +433,7 @@ int main(int argc, char **argv)
 			.header_ns = 20 * TL__NS_PER_S,
 			.body_size = 13,
 		},
+		.pool = { .work = 1000 },
 	};
 	static const struct argp argp = { options, parse_option, NULL, doc,
 					  NULL, NULL, NULL };
@@ -315,7 +453,7 @@ int main(int argc, char **argv)
 	p.signal_fd = signalfd(-1, &p.signals, SFD_CLOEXEC);
 	if (p.signal_fd < 0)
 		return fail("signalfd", -errno);
-	status = check_backend(&p);
+	status = p.pool.threads ? 0 : check_backend(&p);
 	if (!status)
 		status = serve(&p);
 	close(p.signal_fd);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 #
 # tl-testserver keeps to HTTP, bears with bad clients and ends cleanly, on each of
-# the two IO backends (on that of $TL_IO alone, if it is set).
+# the two IO backends (on that of $TL_IO alone, if it is set), and with threads.
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top/tests/harness/tap.sh"
@@ -20,9 +20,12 @@ trap '[ -z "${pids[*]}" ] || kill -9 "${pids[@]}" 2>/dev/null; rm -rf "$tmp"' EX
 start_server() {
 	local i
 
+	local mode=(--io "$io")
+
+	[ "$io" != threads ] || mode=(--threads 64)
 	rm -f "$tmp/port"
 	${wrapper:-} "$server" -p 0 --port-file "$tmp/port" -s \
-		--io "$io" "$@" >"$tmp/stdout" 2>"$tmp/stderr" &
+		"${mode[@]}" "$@" >"$tmp/stdout" 2>"$tmp/stderr" &
 	pid=$!
 	pids=("$pid")
 	for ((i = 0; i < 400; i++)); do
@@ -329,7 +332,12 @@ test_few_descriptors() {
 test_limit() {
 	local a b fd
 
-	start_server -c 1
+	# Of threads each has one.
+	if [ "$io" = threads ]; then
+		start_server --threads 1
+	else
+		start_server -c 1
+	fi
 	exec {a}<>"/dev/tcp/127.0.0.1/$port" {b}<>"/dev/tcp/127.0.0.1/$port"
 	for fd in "$a" "$b"; do
 		printf 'GET / HTTP/1.1\r\nHost: x\r\n\r\n' >&"$fd"
@@ -341,6 +349,72 @@ test_limit() {
 	stop_server
 	tap_is "$status $(number "$(last_stats)" open_max)" '0 1' \
 		"$io: ... and never were two open"
+}
+
+# open_and_ask N: connections that have asked, in fds
+open_and_ask() {
+	local fd i
+
+	for ((i = 0; i < $1; i++)); do
+		exec {fd}<>"/dev/tcp/127.0.0.1/$port"
+		printf 'GET / HTTP/1.0\r\n\r\n' >&"$fd"
+		fds+=("$fd")
+	done
+}
+
+# More connections than threads, and than there is room for in the queue.
+test_queue() {
+	local fds=() first fd t
+
+	start_server --threads 1
+	exec {first}<>"/dev/tcp/127.0.0.1/$port"
+	open_and_ask 100
+	tap_is "$(answered 0.01 "${fds[@]}")" 0 "threads: 100 wait while one is served"
+	exec {first}>&-
+	tap_is "$(answered 3 "${fds[@]}")" 100 "... then it is their turn"
+	for fd in "${fds[@]}"; do
+		exec {fd}>&-
+	done
+	exec {first}<>"/dev/tcp/127.0.0.1/$port"
+	fds=()
+	open_and_ask 100
+	printf 'GET /sleep?ms=60000 HTTP/1.0\r\n\r\n' >&"$first"
+	sleep 0.3
+	t=$(now_ms)
+	stop_server
+	t=$(($(now_ms) - t))
+	tap_is "$status $(number "$(last_stats)" open)" '0 0' \
+		"... and while they wait, and one sleeps, it can end"
+	[ $t -lt 5000 ]
+	tap_result $? "... soon" "after $t ms"
+	for fd in "${fds[@]}" "$first"; do
+		exec {fd}>&-
+	done
+}
+
+# Each policy, by the locks of another implementation each.
+test_gil() {
+	local gil failed
+
+	for gil in handoff:pthread priority:emulated interval:birrell ticks:futex; do
+		start_server --threads 4 --gil $gil --cpu-threads 2 --work 2000
+		if command -v ab >/dev/null; then
+			failed=$(ab -q -n 100 -c 10 "$url/hello" 2>&1 |
+				grep -cxE 'Complete requests: +100|Failed requests: +0')
+			tap_is "$failed" 2 "$gil: ab -c 10"
+		else
+			tap_skip "no ab" "$gil: ab -c 10"
+		fi
+		tap_like "$(talk 'GET /stats HTTP/1.0\r\n\r\n' | tail -n 1)" \
+			"\"threads\":4,\"cpu_threads\":2,\"cpu_bytecodes\":[1-9][0-9]*,\"gil\":\"$gil\"" \
+			"... and who computes is not left out"
+		stop_server
+		tap_is "$status $(number "$(last_stats)" open)" '0 0' "... the end"
+	done
+	TL_GIL=fair start_server
+	stop_server
+	tap_like "$status $(cat "$tmp/stderr")" '^1 tl-testserver: gil: .*fair.*handoff' \
+		"what TL_GIL says is looked at"
 }
 
 test_end_under_load() {
@@ -380,7 +454,7 @@ test_end_under_load() {
 
 # Under io_uring it does not know what the kernel has written.
 test_valgrind() {
-	local fd io=epoll name="epoll: nothing leaks, all is initialised"
+	local fd io=$1 name="$1: nothing leaks, all is initialised"
 
 	if ! command -v valgrind >/dev/null; then
 		tap_skip "no valgrind" "$name"
@@ -403,16 +477,42 @@ test_valgrind() {
 	tap_is "$status" 0 "$name" "$(cat "$tmp/stderr")"
 }
 
+# With a limit of so many KiB of memory, in steps.
+test_memory() {
+	local kib said= name="threads: without memory it says so and ends"
+
+	if grep -q -e __asan_init -e __tsan_init "$server"; then
+		tap_skip "a sanitizer takes terabytes" "$name"
+		return
+	fi
+	for kib in 20000 60000 100000 200000 400000; do
+		said+=$(
+			ulimit -v $kib
+			timeout -s KILL 10 "$server" -p 0 --threads 100 2>&1
+			echo " $?; "
+		)
+	done
+	[[ $said =~ ^("tl-testserver: "[^;]*" 1; "){5}$ ]]
+	tap_result $? "$name" "$said"
+}
+
 test_usage() {
 	local args
 
 	io=io
 	for args in '-p x' '-p 65536' '-p' '-c 0' '-b 1x' '-t 1y' '-t 0' \
-		'--header-timeout 1.0000000001' '--io aio' '--frobnicate' 'more'; do
+		'--header-timeout 1.0000000001' '--io aio' '--frobnicate' 'more' \
+		'--threads 0' '--threads 1025' '--threads 2x' '--gil handoff' \
+		'--cpu-threads 1' '--work 5' '--threads 2 --cpu-threads -1' \
+		'--threads 2 --work 1k' '--threads 2 --io epoll' \
+		'--threads 2 -c 5'; do
 		"$server" $args >"$tmp/stdout" 2>"$tmp/stderr"
 		tap_is "$? $(wc -c <"$tmp/stdout") $(($(wc -c <"$tmp/stderr") > 0))" \
 			'2 0 1' "usage: $args"
 	done
+	"$server" --threads 2 --gil fair >"$tmp/stdout" 2>"$tmp/stderr"
+	tap_like "$? $(cat "$tmp/stderr")" '^2 .*fair.*handoff' \
+		"usage: an unknown policy, and what there is"
 	tap_like "$("$server" --version)" '^tl-testserver .*[0-9]\.[0-9]' --version
 	tap_like "$("$server" --help)" 'header-timeout' --help
 	"$server" -a 192.0.2.1 -p 0 2>"$tmp/stderr" </dev/null
@@ -424,7 +524,7 @@ test_usage() {
 # --- all of it ----------------------------------------------------------------------
 
 backends=()
-for io in ${TL_IO:-io_uring epoll}; do
+for io in ${TL_IO:-io_uring epoll} threads; do
 	start_server
 	if [ -n "$port" ]; then
 		backends+=("$io")
@@ -437,7 +537,7 @@ for io in ${TL_IO:-io_uring epoll}; do
 done
 [ ${#backends[@]} -gt 0 ] || tap_skip_all "no backend works here"
 
-tap_plan $((72 * ${#backends[@]} + 16))
+tap_plan $((72 * ${#backends[@]} + 46))
 for io in "${backends[@]}"; do
 	start_server
 	test_routes
@@ -451,6 +551,11 @@ for io in "${backends[@]}"; do
 	test_limit
 	test_end_under_load
 done
-test_valgrind
+io=threads
+test_queue
+test_gil
+test_valgrind epoll
+test_valgrind threads
+test_memory
 test_usage
 tap_end

@@ -14,8 +14,6 @@
 #include <string.h>
 #include <time.h>
 
-#include <tasklet/time.h>
-
 #include "base/compiler.h"
 #include "base/num.h"
 #include "server.h"
@@ -138,7 +136,7 @@ static int sleep_ms(struct conn *c, uint64_t ms)
 	if (r)
 		return r;
 	conn_set_phase(c, CONN_WORK);
-	r = tl_sleep(ms * TL__NS_PER_MS);
+	r = c->io->sleep(c, ms * TL__NS_PER_MS);
 	if (r)
 		return r;
 	len = snprintf(text, sizeof(text), "slept %" PRIu64 " ms\n", ms);

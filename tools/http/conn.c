@@ -6,9 +6,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-
-#include <tasklet/io.h>
 
 #include "base/compiler.h"
 #include "conn.h"
@@ -50,7 +47,7 @@ static int send_both(struct conn *c, const void *data, size_t len)
 		/* Each piece that the peer takes is a sign of life. */
 		conn_set_phase(c, CONN_SEND);
 		msg.msg_iovlen = (size_t)count;
-		r = tl_sendmsg(c->fd, &msg, 0);
+		r = c->io->sendmsg(c, &msg);
 		if (r < 0)
 			return (int)r;
 		count = advance(iov, count, (size_t)r);
@@ -67,7 +64,7 @@ int conn_flush(struct conn *c)
 		return 0;
 	conn_set_phase(c, CONN_SEND);
 	c->out_len = 0;
-	r = tl_send(c->fd, c->out, len, 0);
+	r = c->io->send(c, c->out, len);
 	if (likely(r == (ssize_t)len))
 		return 0;
 	/* It was cut short by an error, which the next call would tell. */
@@ -119,7 +116,7 @@ static bool room_for_more(struct conn *c)
 /* Receives more. Returns 0, 1 at the end, or -errno. */
 static int fill(struct conn *c)
 {
-	ssize_t r = tl_recv(c->fd, c->in + c->len, sizeof(c->in) - c->len, 0);
+	ssize_t r = c->io->recv(c, c->in + c->len, sizeof(c->in) - c->len);
 
 	if (unlikely(r <= 0))
 		return r ? (int)r : 1;
@@ -197,7 +194,7 @@ int conn_read_body(struct conn *c)
 
 void conn_linger(struct conn *c)
 {
-	if (tl_shutdown(c->fd, SHUT_WR))
+	if (c->io->shutdown(c, SHUT_WR))
 		return;
 	conn_set_phase(c, CONN_LINGER);
 	do {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
  * A connection of the HTTP server: its buffers, and IO that looks as if it
- * blocked. It lies on the stack of the tasklet that serves it.
+ * blocked. It lies on the stack of the tasklet, or thread, that serves it.
  *
  * Invariants: the head being parsed lies in one piece at in[head]; bytes before
  * in[pos] have been parsed; what is in out[] goes out before the tasklet waits
@@ -10,8 +10,8 @@
  *
  * No call here arms a timer. A connection only notes in which phase it is and
  * since which tick of the server's clock; the server's reaper looks at that
- * once a tick and throws ETIMEDOUT at those that are late, so that the call
- * that they are in fails with -ETIMEDOUT (server.c).
+ * once a tick and makes the call that a late one is in fail with -ETIMEDOUT
+ * (server.c).
  */
 #ifndef TL_HTTP_CONN_H
 #define TL_HTTP_CONN_H
@@ -19,11 +19,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
 
 #include "base/list.h"
 #include "request.h"
 
 struct server;
+struct work;
 struct tl_task;
 
 enum conn_phase {
@@ -39,15 +42,32 @@ enum conn_phase {
 /* Answers of a few hundred bytes; a page holds them and the head's begin. */
 #define CONN_OUT_SIZE 2048
 
+struct conn;
+
+/*
+ * What a connection waits with; all return what tl_recv() and its kin return.
+ * send() takes all of it, or fails.
+ */
+struct conn_io {
+	ssize_t (*recv)(struct conn *c, void *buf, size_t size);
+	ssize_t (*send)(struct conn *c, const void *buf, size_t size);
+	ssize_t (*sendmsg)(struct conn *c, const struct msghdr *msg);
+	int (*shutdown)(struct conn *c, int how);
+	int (*sleep)(struct conn *c, uint64_t ns);
+	void (*compute)(struct conn *c);	/* for each request; or NULL */
+};
+
 struct conn {
 	struct http_request request;
 	struct server *server;
-	struct tl_task *task;
+	const struct conn_io *io;
+	struct tl_task *task;	/* NULL: a thread, */
+	struct work *work;	/* and what that computes */
 	struct tl__list link;	/* in server->conns */
 	int fd;
 	uint32_t since;		/* the tick at which the phase began */
 	enum conn_phase phase;
-	bool late;		/* the reaper has thrown */
+	bool late;		/* the reaper has seen to it */
 	uint32_t head, pos, len;
 	uint32_t out_len;
 	char out[CONN_OUT_SIZE];

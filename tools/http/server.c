@@ -56,23 +56,28 @@ static void throw_late(struct conn *c)
 		tl_error_free(error);
 }
 
+void server_tick(struct server *s, void (*throw_at)(struct conn *c))
+{
+	struct tl__list *pos, *tmp;
+
+	s->tick++;
+	http_set_date(s);
+	tl__list_for_each_safe(pos, tmp, &s->conns) {
+		struct conn *c = tl__container_of(pos, struct conn, link);
+
+		if (unlikely(overdue(s, c)))
+			throw_at(c);
+	}
+}
+
 static int reap(void *arg)
 {
 	struct server *s = arg;
-	struct tl__list *pos, *tmp;
 
 	while (!tl__list_empty(&s->conns)) {
 		if (tl_sleep(s->tick_ns))
 			break;
-		s->tick++;
-		http_set_date(s);
-		tl__list_for_each_safe(pos, tmp, &s->conns) {
-			struct conn *c;
-
-			c = tl__container_of(pos, struct conn, link);
-			if (unlikely(overdue(s, c)))
-				throw_late(c);
-		}
+		server_tick(s, throw_late);
 	}
 	s->reaper = NULL;
 	return 0;
@@ -107,12 +112,10 @@ static void set_limits(struct server *s)
 
 /* --- connections ---------------------------------------------------------- */
 
-static void conn_begin(struct conn *c, struct server *s, int fd)
+void conn_begin(struct conn *c, struct server *s)
 {
 	http_request_init(&c->request);
 	c->server = s;
-	c->task = tl_current();
-	c->fd = fd;
 	c->late = false;
 	c->head = c->pos = c->len = c->out_len = 0;
 	conn_set_phase(c, CONN_IDLE);
@@ -120,39 +123,35 @@ static void conn_begin(struct conn *c, struct server *s, int fd)
 	s->counters.connections++;
 	if (++s->counters.open > s->counters.open_max)
 		s->counters.open_max = s->counters.open;
-	if (unlikely(!s->reaper)) {
-		http_set_date(s);
-		/* Without it nothing times out; a later one tries again. */
-		if (tl_spawn(&s->reaper, reap, s))
-			s->counters.faults[FAULT_SPAWN]++;
-		else
-			tl_task_unref(s->reaper);
-	}
 }
 
-static void conn_end(struct conn *c)
+static void start_reaper(struct server *s)
 {
-	struct server *s = c->server;
+	http_set_date(s);
+	/* Without it nothing times out; a later one tries again. */
+	if (tl_spawn(&s->reaper, reap, s))
+		s->counters.faults[FAULT_SPAWN]++;
+	else
+		tl_task_unref(s->reaper);
+}
 
+void conn_end(struct conn *c)
+{
 	http_request_drop_body(&c->request);
-	tl_close(c->fd);
 	tl__list_del(&c->link);
-	s->counters.open--;
-	if (unlikely(s->full)) {
-		s->full = false;
-		tl_chan_try_send(s->room, NULL);
-	}
+	c->server->counters.open--;
 }
 
 /*
- * The reaper has thrown at it. A request that is half there is answered, so
+ * The reaper has seen to it. A request that is half there is answered, so
  * that the peer learns why the connection ends.
  */
 static int time_out(struct conn *c)
 {
 	struct server_counters *n = &c->server->counters;
 
-	tl_error_free(tl_catch());
+	if (c->task)
+		tl_error_free(tl_catch());
 	c->late = false;
 	switch (c->phase) {
 	case CONN_HEAD:
@@ -181,6 +180,62 @@ static void account_end(struct conn *c, int r)
 		n->faults[FAULT_TRUNCATED]++;
 }
 
+void conn_serve(struct conn *c)
+{
+	int r;
+
+	do {
+		r = conn_next_request(c);
+		if (!r && c->io->compute)
+			c->io->compute(c);
+		if (likely(!r && !c->request.status))
+			r = http_answer(c);
+		if (unlikely(!r && c->request.status))
+			r = http_refuse(c, c->request.status);
+	} while (likely(!r && c->request.keep_alive));
+	if (!r)
+		r = conn_flush(c);
+	if (!r && (c->request.stage != HTTP_COMPLETE || c->pos < c->len))
+		conn_linger(c);
+	if (r == -ETIMEDOUT && c->late)
+		r = time_out(c);
+	account_end(c, r);
+}
+
+static ssize_t task_recv(struct conn *c, void *buf, size_t size)
+{
+	return tl_recv(c->fd, buf, size, 0);
+}
+
+static ssize_t task_send(struct conn *c, const void *buf, size_t size)
+{
+	return tl_send(c->fd, buf, size, 0);
+}
+
+static ssize_t task_sendmsg(struct conn *c, const struct msghdr *msg)
+{
+	return tl_sendmsg(c->fd, msg, 0);
+}
+
+static int task_shutdown(struct conn *c, int how)
+{
+	return tl_shutdown(c->fd, how);
+}
+
+static int task_sleep(struct conn *c, uint64_t ns)
+{
+	(void)c;
+	return tl_sleep(ns);
+}
+
+static const struct conn_io task_io = {
+	.recv = task_recv,
+	.send = task_send,
+	.sendmsg = task_sendmsg,
+	.shutdown = task_shutdown,
+	.sleep = task_sleep,
+};
+
 /* From the acceptor to a connection's tasklet, which takes the descriptor. */
 struct handoff {
 	struct server *server;
@@ -190,26 +245,24 @@ struct handoff {
 static int serve(void *arg)
 {
 	struct handoff *from = arg;
+	struct server *s = from->server;
 	struct conn c;
-	int r;
 
-	conn_begin(&c, from->server, from->fd);
+	c.task = tl_current();
+	c.work = NULL;
+	c.io = &task_io;
+	c.fd = from->fd;
 	from->fd = -1;
-	do {
-		r = conn_next_request(&c);
-		if (likely(!r && !c.request.status))
-			r = http_answer(&c);
-		if (unlikely(!r && c.request.status))
-			r = http_refuse(&c, c.request.status);
-	} while (likely(!r && c.request.keep_alive));
-	if (!r)
-		r = conn_flush(&c);
-	if (!r && (c.request.stage != HTTP_COMPLETE || c.pos < c.len))
-		conn_linger(&c);
-	if (r == -ETIMEDOUT && c.late)
-		r = time_out(&c);
-	account_end(&c, r);
+	conn_begin(&c, s);
+	if (unlikely(!s->reaper))
+		start_reaper(s);
+	conn_serve(&c);
+	tl_close(c.fd);
 	conn_end(&c);
+	if (unlikely(s->full)) {
+		s->full = false;
+		tl_chan_try_send(s->room, NULL);
+	}
 	return 0;
 }
 
@@ -227,8 +280,7 @@ static int wait_for_room(struct server *s)
 	return r;
 }
 
-/* Whether accepting may go on after this error, which was one connection's. */
-static bool is_passing(int error)
+bool server_accepts_after(int error)
 {
 	switch (error) {
 	case -ECONNABORTED:
@@ -255,7 +307,7 @@ static int accept_one(struct server *s)
 		return r;
 	h.fd = tl_listener_accept(s->listener);
 	if (unlikely(h.fd < 0)) {
-		if (!is_passing(h.fd))
+		if (!server_accepts_after(h.fd))
 			return h.fd;
 		s->counters.faults[FAULT_ACCEPT]++;
 		return tl_sleep(TL__NS_PER_MS);

@@ -2,7 +2,8 @@
 /*
  * The HTTP server: what all of its connections share.
  *
- * All of it belongs to one thread; nothing is locked.
+ * All of it belongs to one thread, or to whoever holds the GIL of its threads
+ * (threads.h); nothing else is locked.
  */
 #ifndef TL_HTTP_SERVER_H
 #define TL_HTTP_SERVER_H
@@ -14,6 +15,7 @@
 
 struct tl_chan;
 struct tl_listener;
+struct pool;
 
 /* What can go wrong on a connection, besides what a status says. */
 enum server_fault {
@@ -64,6 +66,7 @@ struct server_config {
 struct server {
 	struct server_config config;
 	int fd;			/* that listens */
+	struct pool *pool;	/* of threads; NULL: tasklets */
 	struct tl_listener *listener;
 	struct tl_task *acceptor;
 	struct tl_task *reaper;
@@ -95,11 +98,28 @@ int server_open(struct server *s, const struct server_config *config,
 int server_name(const struct server *s, char *name, size_t size,
 		uint16_t *port);
 
-/* Spawns the acceptor. Returns 0 or -errno. */
+/* For tasklets: spawns the acceptor. Returns 0 or -errno. */
 int server_start(struct server *s);
 
 /*
- * Stops accepting and kills every connection's tasklet, which closes its socket
+ * The life of a connection whose @fd, task and io are set: its first moment, its
+ * requests up to the last one's answer, and its end, but for the descriptor.
+ */
+void conn_begin(struct conn *c, struct server *s);
+void conn_serve(struct conn *c);
+void conn_end(struct conn *c);
+
+/*
+ * One tick of the clock. Calls @throw_late for each connection whose time is up;
+ * that is to set its `late`, and to make the call that it is in fail.
+ */
+void server_tick(struct server *s, void (*throw_late)(struct conn *c));
+
+/* Whether accepting may go on after this error, which was one connection's. */
+bool server_accepts_after(int error);
+
+/*
+ * For tasklets: stops accepting and kills every connection's tasklet, which closes its socket
  * when its turn comes. Does not switch. Idempotent.
  */
 void server_stop(struct server *s);
@@ -110,7 +130,7 @@ void server_free(struct server *s);
  * The counters and what the process used, as one line of JSON. Returns its
  * length; 0 if there was no memory, or no room (SERVER_STATS_MAX is enough).
  */
-#define SERVER_STATS_MAX 2048
+#define SERVER_STATS_MAX 3072
 int server_write_stats(const struct server *s, char *out, size_t size);
 
 /*

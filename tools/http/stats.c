@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "base/num.h"
 #include "server.h"
+#include "threads.h"
 
 static uint64_t ns_of(struct timeval t)
 {
@@ -61,8 +62,9 @@ static void write_errors(FILE *f, const struct server_counters *n)
 	fputs("}", f);
 }
 
-static void write_usage(FILE *f, uint64_t requests)
+static void write_usage(FILE *f, const struct server *s)
 {
+	uint64_t requests = s->counters.requests;
 	struct tl_features has = { .size = sizeof(has), .io = "none",
 				   .io_reason = "" };
 	struct rusage u;
@@ -71,7 +73,11 @@ static void write_usage(FILE *f, uint64_t requests)
 	getrusage(RUSAGE_SELF, &u);
 	user = ns_of(u.ru_utime);
 	sys = ns_of(u.ru_stime);
-	tl_features(&has);
+	/* Only where it is used: asking opens it. */
+	if (s->pool)
+		has.io = "threads";
+	else
+		tl_features(&has);
 	fprintf(f, "\"utime_ns\":%" PRIu64 ",\"stime_ns\":%" PRIu64
 		",\"cpu_ns_per_request\":%" PRIu64
 		",\"rss_max_kib\":%" PRIu64 ",\"io\":\"%s\",\"io_reason\":",
@@ -95,7 +101,9 @@ int server_write_stats(const struct server *s, char *out, size_t size)
 		n->idle_closed, n->killed);
 	write_errors(f, n);
 	putc(',', f);
-	write_usage(f, n->requests);
+	if (s->pool)
+		pool_write_stats(s->pool, f);
+	write_usage(f, s);
 	fputs("}\n", f);
 	len = ftell(f);
 	if (fclose(f) || len < 0 || (size_t)len >= size)
