@@ -62,17 +62,22 @@ SAN_FLAGS := -fsanitize=$(SAN) -fno-omit-frame-pointer \
 	-fno-sanitize-recover=all
 endif
 
-LIB_SRCS := $(sort $(wildcard lib/*/*.c)) lib/core/switch.S \
-	lib/core/visit.S
+# The preload library is no part of it: its functions have the names of the C
+# library's.
+PRELOAD_SRCS := $(sort $(wildcard lib/preload/*.c))
+LIB_SRCS := $(filter-out $(PRELOAD_SRCS),$(sort $(wildcard lib/*/*.c))) \
+	lib/core/switch.S lib/core/visit.S
 ifneq ($(URING),yes)
 LIB_SRCS := $(filter-out lib/os/uring%.c lib/io/uring%.c,$(LIB_SRCS))
 endif
 LIB_OBJS := $(patsubst %,$(O)/%.o,$(basename $(LIB_SRCS)))
+PRELOAD_OBJS := $(PRELOAD_SRCS:%.c=$(O)/%.o)
+PRELOAD := $(O)/libtasklet-preload.so
 TOOL_NAMES := $(basename $(notdir $(wildcard tools/tl-*.c)))
 TOOLS := $(TOOL_NAMES:%=$(O)/tools/%)
 SO := $(O)/libtasklet.so.$(VERSION)
 LIBS := $(O)/libtasklet.a $(SO) $(O)/libtasklet.so \
-	$(O)/libtasklet.so.$(SOVERSION) $(O)/tasklet.pc
+	$(O)/libtasklet.so.$(SOVERSION) $(O)/tasklet.pc $(PRELOAD)
 
 .PHONY: all
 all: lib tools
@@ -125,6 +130,25 @@ comma := ,
 $(O)/libtasklet.so.$(SOVERSION) $(O)/libtasklet.so: $(SO)
 	$(Q)ln -sf $(notdir $<) $@
 
+# Has no soname, for nobody links with it; and the unwinder of its own, which the
+# programs that load it may not have.
+PRELOAD_LINK = $(CC) -shared -static-libgcc \
+	-Wl,--version-script=lib/preload/preload.map -Wl,-z,defs \
+	-Wl,-z,relro,-z,now,-z,nodelete \
+	$(if $(SAN),-Wl$(comma)-z$(comma)undefs) $(LDFLAGS_ALL) -o $@
+$(PRELOAD): $(PRELOAD_OBJS) $(O)/libtasklet.a lib/preload/preload.map
+	$(call say,LD,$@)$(PRELOAD_LINK) $(PRELOAD_OBJS) $(O)/libtasklet.a -lpthread
+
+# The same with reports of objects that are used after they were destroyed.
+PRELOAD_CHECKED_OBJS := $(PRELOAD_SRCS:lib/%.c=$(O)/preload-checked/%.o)
+PRELOAD_CHECKED := $(O)/preload-checked/libtasklet-preload.so
+$(O)/preload-checked/%.o: lib/%.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) -DTL_CHECKED $(CFLAGS_ALL) -c -o $@ $<
+$(PRELOAD_CHECKED): $(PRELOAD_CHECKED_OBJS) $(O)/libtasklet.a lib/preload/preload.map
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(PRELOAD_LINK) $(PRELOAD_CHECKED_OBJS) $(O)/libtasklet.a -lpthread
+
 # Depends on prefix and libdir, which may differ each time: made anew always.
 .PHONY: FORCE
 $(O)/tasklet.pc: lib/tasklet.pc.in FORCE
@@ -138,12 +162,30 @@ $(O)/tasklet.pc: lib/tasklet.pc.in FORCE
 .PHONY: tools
 tools: $(TOOLS)
 
-# Some tools are a thin main over objects of their own.
-HTTP_OBJS := $(patsubst %.c,$(O)/%.o,$(sort $(wildcard tools/http/*.c)))
+# Some tools are a thin main over the objects of a folder.
+FOLDER_tl-testserver := http
+FOLDER_tl-giltest := giltest
+FOLDER_tl-run := run
+FOLDER_tl-wakelat := wakelat
 LDLIBS_tl-testserver := -lhttp_parser
-$(O)/tools/tl-testserver: $(HTTP_OBJS)
-.SECONDARY: $(TOOLS:%=%.o)
-$(O)/tools/tl-testserver.o $(HTTP_OBJS): | packages-demo
+LDLIBS_tl-giltest := -lm
+LDLIBS_tl-wakelat := -lm
+tool_objs = $(if $(FOLDER_$(1)),$(patsubst %.c,$(O)/%.o,$(sort \
+	$(wildcard tools/$(FOLDER_$(1))/*.c))))
+TOOL_OBJS := $(foreach t,$(TOOL_NAMES),$(call tool_objs,$(t)))
+$(foreach t,$(TOOL_NAMES),$(eval $(O)/tools/$(t): $(call tool_objs,$(t))))
+.SECONDARY: $(TOOLS:%=%.o) $(TOOL_OBJS)
+# Its burner and its queue's lock are those of tl-giltest.
+$(O)/tools/tl-testserver: $(O)/tools/giltest/lock.o $(O)/tools/giltest/work.o
+$(O)/tools/tl-testserver.o $(call tool_objs,tl-testserver): | packages-demo
+
+# Where tl-run looks for the library once it is installed. That may differ each time.
+$(O)/libdir.h: FORCE
+	@mkdir -p $(@D)
+	$(Q)echo '#define TL_LIBDIR "$(libdir)"' | cmp -s - $@ || \
+		echo '#define TL_LIBDIR "$(libdir)"' > $@
+$(O)/tools/tl-run.o: $(O)/libdir.h
+$(O)/tools/tl-run.o: CPPFLAGS += -include $(O)/libdir.h
 
 $(O)/tools/%: $(O)/tools/%.o $(O)/libtasklet.a
 	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) \
@@ -154,12 +196,15 @@ $(O)/tools/%: $(O)/tools/%.o $(O)/libtasklet.a
 MAN_PAGES := $(wildcard man/*.[0-9])
 
 .PHONY: install uninstall
-install: lib
+install: lib $(O)/tools/tl-run
 	$(Q)install -d $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(includedir)/tasklet
 	$(Q)install -m 755 $(SO) $(DESTDIR)$(libdir)/
 	$(Q)ln -sf libtasklet.so.$(VERSION) $(DESTDIR)$(libdir)/libtasklet.so.$(SOVERSION)
 	$(Q)ln -sf libtasklet.so.$(SOVERSION) $(DESTDIR)$(libdir)/libtasklet.so
 	$(Q)install -m 644 $(O)/libtasklet.a $(DESTDIR)$(libdir)/
+	$(Q)install -m 755 $(PRELOAD) $(DESTDIR)$(libdir)/
+	$(Q)install -d $(DESTDIR)$(bindir)
+	$(Q)install -m 755 $(O)/tools/tl-run $(DESTDIR)$(bindir)/
 	$(Q)install -m 644 $(O)/tasklet.pc $(DESTDIR)$(libdir)/pkgconfig/
 	$(Q)install -m 644 include/tasklet/*.h $(DESTDIR)$(includedir)/tasklet/
 	$(Q)for page in $(MAN_PAGES); do \
@@ -171,6 +216,8 @@ uninstall:
 		$(DESTDIR)$(libdir)/libtasklet.so.$(SOVERSION) \
 		$(DESTDIR)$(libdir)/libtasklet.so.$(VERSION) \
 		$(DESTDIR)$(libdir)/libtasklet.a \
+		$(DESTDIR)$(libdir)/libtasklet-preload.so \
+		$(DESTDIR)$(bindir)/tl-run \
 		$(DESTDIR)$(libdir)/pkgconfig/tasklet.pc
 	$(Q)rm -rf $(DESTDIR)$(includedir)/tasklet
 	$(Q)for page in $(MAN_PAGES); do \
@@ -195,7 +242,7 @@ lint: packages-lint
 	$(Q)for script in tools/install-packages tests/*/*.sh \
 			tests/harness/check-all .ci/run; do \
 		bash -n $$script || exit 1; done
-	$(Q)! git grep -nE '[[:space:]]+$$' -- . ':!*.md'
+	$(Q)! git grep -nE '[[:space:]]+$$' -- . ':!*.md' ':!*.svg'
 	$(Q)tests/product/floors.sh
 
 help:
@@ -203,4 +250,5 @@ help:
 	@echo 'Targets: lib tools install uninstall demo check check-checked check-asan check-ubsan'
 	@echo '         check-tsan check-valgrind check-epoll check-aarch64 soak bench lint clean'
 
--include $(LIB_OBJS:.o=.d) $(TOOLS:%=%.d) $(HTTP_OBJS:.o=.d)
+-include $(LIB_OBJS:.o=.d) $(PRELOAD_OBJS:.o=.d) \
+	$(PRELOAD_CHECKED_OBJS:.o=.d) $(TOOLS:%=%.d) $(TOOL_OBJS:.o=.d)

@@ -26,9 +26,12 @@ $(RUN_TESTS): $(O)/tests/harness/run-tests.o
 	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $<
 
 $(TEST_PROGS): %: %.o $(O)/libtasklet.a
-	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_LIB) -lm
+	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) \
+		$(filter %.a,$^) $(LDLIBS_LIB) -lm
 
 $(O)/tests/core/forced.o: CFLAGS_ALL += -fexceptions
+$(O)/tests/tools/%.o: CPPFLAGS += -Itools
+$(O)/tests/tools/wakelat-parts: $(patsubst %.c,$(O)/%.o,$(sort $(wildcard tools/wakelat/*.c)))
 
 $(O)/tests/%.o: tests/%.cc
 	@mkdir -p $(@D)
@@ -42,8 +45,10 @@ $(TEST_CXX_PROGS): %: %.o $(O)/libtasklet.a
 test-programs: $(filter $(RUNNER),$(RUN_TESTS)) $(TEST_PROGS) $(TEST_CXX_PROGS)
 
 include tests/explore/explore.mk
+include tests/preload/preload.mk
 
 run-tests: test-programs $(if $(TEST_SCRIPTS),lib tools) \
+		$(if $(filter tests/preload/%,$(TEST_SCRIPTS)),$(PRELOAD_PROGS)) \
 		$(if $(filter tests/explore/%,$(TEST_SCRIPTS)),$(EXPLORE))
 	$(Q)O=$(abspath $(O)) TL_RUNNER=$(abspath $(RUNNER)) CC="$(CC)" \
 		$(RUNNER) $(RUNNER_FLAGS) $(TEST_PROGS) $(TEST_CXX_PROGS) $(TEST_SCRIPTS)
@@ -58,7 +63,7 @@ check: packages-check
 	$(Q)MAKE="$(MAKE)" tests/harness/check-all $(O) $(VARIANTS)
 
 # The checkers look at the C programs of these; scripts run in `plain`.
-CHECKED_TARGETS := base core chan io sync threads
+CHECKED_TARGETS := base core chan gil io preload sync threads wake
 CHECKER = $(MAKE) --no-print-directory run-tests TEST_SCRIPTS= O=$(O)/$(1)
 
 check-asan: packages-lib
@@ -75,7 +80,7 @@ check-tsan: packages-lib
 
 # The library that looks for pthread locks held too long: it must find none.
 check-checked: packages-lib
-	+$(Q)$(call CHECKER,checked) TARGETS="core chan sync" CHECKED=yes
+	+$(Q)$(call CHECKER,checked) TARGETS="core chan sync wake" CHECKED=yes
 
 # valgrind runs one thread at a time; without fair-sched, one that computes can keep
 # the others from it for seconds, again and again.
@@ -114,7 +119,8 @@ BENCH_OBJS := $(patsubst %,$(O)/%.o,$(basename $(wildcard tests/bench/*.c) \
 	tests/bench/floor-switch.S))
 
 # The plain loops have the test server's handler.
-BENCH_HTTP := $(patsubst %.c,$(O)/%.o,$(sort $(wildcard tools/http/*.c)))
+BENCH_HTTP := $(patsubst %.c,$(O)/%.o,$(sort $(wildcard tools/http/*.c)) \
+	tools/giltest/lock.c tools/giltest/work.c)
 $(O)/tests/bench/%.o: CPPFLAGS += -Itools
 $(BENCH_OBJS): | packages-bench
 

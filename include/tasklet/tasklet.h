@@ -14,6 +14,7 @@
 #include <tasklet/event.h>
 #include <tasklet/features.h>
 #include <tasklet/future.h>
+#include <tasklet/gil.h>
 #include <tasklet/group.h>
 #include <tasklet/hist.h>
 #include <tasklet/io.h>
@@ -26,6 +27,7 @@
 #include <tasklet/task.h>
 #include <tasklet/time.h>
 #include <tasklet/waitgroup.h>
+#include <tasklet/wake.h>
 #include <tasklet/watchdog.h>
 
 #endif

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 #
 # No arrow runs up: a file includes headers of its own floor or of those below
-# it only. base < os < core < {chan, sync, io, gil, wake, frame} < tools, tests.
+# it only. base < os < core < {chan, sync, io, gil, wake, frame} < tools, tests. The
+# preload library is loaded into programs that know nothing of us: without core.
 # Also: each file has its licence, and its first paragraph.
 
 top=${TL_SOURCE:-$(cd "$(dirname "$0")/../.." && pwd)}
@@ -30,6 +31,8 @@ arrows=$(for file in lib/*/*.[chS]; do
 	base) allowed='base' ;;
 	os) allowed='base os' ;;
 	core) allowed='base os core' ;;
+	gil) allowed='base os core wake gil' ;;
+	preload) allowed='base os wake preload' ;;
 	*) allowed="base os core $floor" ;;
 	esac
 	sed -n 's/^#include "\([a-z]*\)\/.*/\1/p' "$file" | sort -u |

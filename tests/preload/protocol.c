@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * CPython's way with its GIL, played by threads of both classes on what the preload
+ * library makes of the mutex and the conditions: one has it at a time, and no wake-up
+ * is lost. The interval is a minute, so that whoever isn't woken stays where he is, and
+ * the test with him.
+ */
+#include <tap.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <time.h>
+
+#include "os/clock.h"
+#include "preload/gil.h"
+#include "preload/objects.h"
+
+#define INTERVAL_S 60
+#define THREADS_MAX 8
+
+static struct {
+	pthread_mutex_t mutex, switch_mutex;
+	pthread_cond_t cond, switch_cond;
+	int locked, switches;
+	_Atomic int drop_request;
+	_Atomic int last;
+} gil;
+
+static int inside, collisions;	/* under the GIL */
+static _Atomic int io_left;
+
+static void init(void)
+{
+	pthread_condattr_t attr;
+	struct timespec ts = { 0 };
+
+	memset(&gil, 0, sizeof(gil));
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&gil.cond, &attr);
+	pthread_cond_init(&gil.switch_cond, &attr);
+	tl__gil_learn(&gil.cond, &gil.mutex, &ts);
+}
+
+/* As the hook does it. */
+static void signal_cond(pthread_cond_t *c)
+{
+	struct tl__gil *g = tl__gil_of_cond(c);
+
+	if (tl__gil_me.in && !g)
+		tl__gil_signals_other(tl__gil_me.in, c);
+	if (g)
+		tl__gil_signal(g, c);
+	else
+		tl__base_cond_signal(c);
+}
+
+static void wait_cond(pthread_cond_t *c, pthread_mutex_t *m)
+{
+	struct tl__gil *g = tl__gil_of_cond(c);
+
+	if (g)
+		tl__gil_wait(g, c, m, CLOCK_MONOTONIC, NULL);
+	else
+		tl__base_cond_wait(c, m, CLOCK_MONOTONIC, NULL);
+}
+
+static void take(int me)
+{
+	struct tl__gil *g = tl__gil_of_mutex(&gil.mutex);
+	struct timespec until;
+	int saved, r;
+
+	tl__gil_lock(g);
+	while (gil.locked) {
+		saved = gil.switches;
+		until = tl__timespec(tl__now() + INTERVAL_S * TL__NS_PER_SEC);
+		r = tl__gil_wait(g, &gil.cond, &gil.mutex, CLOCK_MONOTONIC, &until);
+		if (r == ETIMEDOUT && gil.locked && gil.switches == saved)
+			gil.drop_request = 1;
+	}
+	tl__base_mutex_lock(&gil.switch_mutex);
+	gil.locked = 1;
+	if (gil.last != me) {
+		gil.last = me;
+		gil.switches++;
+	}
+	signal_cond(&gil.switch_cond);
+	tl__base_mutex_unlock(&gil.switch_mutex);
+	gil.drop_request = 0;
+	tl__gil_unlock(g);
+	collisions += inside++;
+}
+
+static void drop(int me)
+{
+	struct tl__gil *g = tl__gil_of_mutex(&gil.mutex);
+
+	collisions += --inside;
+	tl__gil_lock(g);
+	gil.locked = 0;
+	signal_cond(&gil.cond);
+	tl__gil_unlock(g);
+	if (!gil.drop_request)
+		return;
+	tl__base_mutex_lock(&gil.switch_mutex);
+	if (gil.last == me) {
+		gil.drop_request = 0;
+		wait_cond(&gil.switch_cond, &gil.switch_mutex);
+	}
+	tl__base_mutex_unlock(&gil.switch_mutex);
+}
+
+/* Where waits had their waiters on the stack: nobody writes there any more. */
+static __attribute__((noinline)) void compute(uint64_t ns)
+{
+	uint64_t end = tl__now() + ns;
+	volatile unsigned char there[512];
+	unsigned int i;
+
+	for (i = 0; i < sizeof(there); i++)
+		there[i] = 0x55;
+	while (tl__now() < end)
+		;
+	for (i = 0; i < sizeof(there); i++)
+		if (there[i] != 0x55)
+			tap_bail("a waiter that is gone was written to");
+}
+
+static int turns = 3000;
+
+static void *io_thread(void *arg)
+{
+	int me = (int)(intptr_t)arg, i;
+
+	take(me);
+	for (i = 0; i < turns; i++) {
+		compute(1000 * (1 + (unsigned int)(i * me) % 7));
+		drop(me);
+		if (i % 3 == 0)
+			compute(2000);		/* a call that does not wait */
+		else if (i % 16 == 1)
+			usleep(20);
+		take(me);
+	}
+	io_left--;
+	drop(me);
+	return NULL;
+}
+
+/* Drops it when it is asked to, and at times by itself; goes on while there is IO. */
+static void *cpu_thread(void *arg)
+{
+	int me = (int)(intptr_t)arg, i;
+
+	take(me);
+	for (i = 0; io_left; i++) {
+		compute(500);
+		if (gil.drop_request || i % 4096 == 4095) {
+			drop(me);
+			take(me);
+		}
+	}
+	drop(me);
+	return NULL;
+}
+
+static void play(int io, int cpu, unsigned int floor)
+{
+	pthread_t t[THREADS_MAX];
+	int i;
+
+	tl__cpu_floor = floor;
+	inside = collisions = 0;
+	init();
+	io_left = io;
+	for (i = 0; i < io + cpu; i++)
+		if (pthread_create(&t[i], NULL, i < io ? io_thread : cpu_thread,
+				   (void *)(intptr_t)(i + 1)))
+			tap_bail("no thread");
+	for (i = 0; i < io + cpu; i++)
+		pthread_join(t[i], NULL);
+	tap_is(collisions, 0, "%d IO and %d CPU threads, floor %u%%: one at a time, and "
+	       "all come to their end", io, cpu, floor);
+	tl__gil_forget(&gil.cond);
+	tap_ok(!tl__gil_of_mutex(&gil.mutex), "... forgotten");
+}
+
+int main(int argc, char **argv)
+{
+	/* Ours, so that checkers see what is locked. */
+	setenv("TL_PRELOAD_COND", argc > 1 ? argv[1] : "futex", 1);
+	setenv("TL_PRELOAD_GIL", "priority", 1);
+	tap_plan(12);
+	play(1, 1, 30);
+	play(1, 2, 30);
+	play(3, 1, 30);
+	play(4, 3, 90);
+	play(4, 0, 30);
+	play(2, 2, 0);
+	return tap_exit();
+}
