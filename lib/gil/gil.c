@@ -5,7 +5,8 @@
  *
  * Invariants: a thread is in the list of its lock from attach to detach, and
  * nobody else writes to its books; `holds` is set after its policy has given it the
- * lock and cleared before it gives it away. Locks: that of all locks (for forks) is
+ * lock and cleared before it gives it away (at a yield: soon after, for others who
+ * look at that). Locks: that of all locks (for forks) is
  * taken before that of one.
  */
 #include "gil/gil.h"

@@ -62,7 +62,7 @@ static void test_interval(void)
 	await(is_asked(&a));
 	tell(&a, TICK);
 	done(&e);
-	tap_ok(ok && has_it(&e) && !has_it(&a), "interval: then the holder is asked, and lets go at its next tick");
+	tap_ok(ok && has_it(&e) && !is_done(&a), "interval: then the holder is asked, and lets go at its next tick");
 	await(is_asked(&e));
 	let(&e, BEGIN);
 	/* It has come back from its begin(), so somebody else has had it. */
