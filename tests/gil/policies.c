@@ -140,7 +140,7 @@ static void test_priority(void)
 	ok &= has_it(&a);
 	tell(&a, TICK);
 	done(&e);
-	tap_ok(ok && has_it(&e) && !has_it(&a), "priority: who computes has one yield in `yields`, each `ticks` ticks");
+	tap_ok(ok && has_it(&e) && !is_done(&a), "priority: who computes has one yield in `yields`, each `ticks` ticks");
 	tell(&b, END);
 	await(waiting_for_priority(true) == 1);
 	for (n = 1; n < 10; n++)
