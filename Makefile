@@ -73,6 +73,7 @@ endif
 LIB_OBJS := $(patsubst %,$(O)/%.o,$(basename $(LIB_SRCS)))
 PRELOAD_OBJS := $(PRELOAD_SRCS:%.c=$(O)/%.o)
 PRELOAD := $(O)/libtasklet-preload.so
+PRELOAD_CHECKED := $(O)/preload-checked/libtasklet-preload.so
 TOOL_NAMES := $(basename $(notdir $(wildcard tools/tl-*.c)))
 TOOLS := $(TOOL_NAMES:%=$(O)/tools/%)
 SO := $(O)/libtasklet.so.$(VERSION)
@@ -141,7 +142,6 @@ $(PRELOAD): $(PRELOAD_OBJS) $(O)/libtasklet.a lib/preload/preload.map
 
 # The same with reports of objects that are used after they were destroyed.
 PRELOAD_CHECKED_OBJS := $(PRELOAD_SRCS:lib/%.c=$(O)/preload-checked/%.o)
-PRELOAD_CHECKED := $(O)/preload-checked/libtasklet-preload.so
 $(O)/preload-checked/%.o: lib/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(CPPFLAGS_ALL) -DTL_CHECKED $(CFLAGS_ALL) -c -o $@ $<

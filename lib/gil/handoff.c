@@ -24,9 +24,8 @@
  * woken for it. It always does where nobody waits. Where CPU threads wait, the place
  * that makes the call counts (sites.h): it keeps the lock if somebody mostly comes
  * back soon, and gives it away at once otherwise, or if a waiter spins. The first CPU
- * thread looks every now and then whether the lock is kept by one who is away
- * (LAZY_NS, twice that, ...), until its turn is due. While an IO thread waits, or a
- * CPU thread whose turn is due, nothing is kept (URGENT).
+ * thread takes it when its turn is due and the holder is away. While an IO thread
+ * waits, or a CPU thread whose turn is due, nothing is kept (URGENT).
  *
  * Only these write to the word: who takes it while it is free or KEPT, by a
  * compare-and-swap; the holder, its KEPT bit, by one too; who waits, the other
@@ -45,7 +44,6 @@
 #define BITS (KEPT | WAITERS | URGENT)
 
 #define GRACE_NS 200000u
-#define LAZY_NS 100000u
 /* One who is the nth in its queue looks after n turns, but not after more. */
 #define TURNS_MAX 4
 /* In its slice a thread looks at the clock once in so many ticks. */
@@ -125,10 +123,9 @@ static void set_look(struct tl_gil *gil, struct tl__gil_thread *me)
 	for (link = w->link.prev; turns < TURNS_MAX &&
 	     link != &gil->handoff.waiting[tl__gil_class(me)]; link = link->prev)
 		turns++;
-	w->next_ns = w->since_ns + turns * gil->settings.interval_ns;
-	w->lazy_ns = LAZY_NS;
-	if (turns == 1 && tl__gil_class(me) == TL_GIL_CPU)
-		w->next_ns = earlier(due_ns(gil, me), w->since_ns + LAZY_NS);
+	/* Nothing nearer: to set the hardware's timer may cost more than all else. */
+	w->next_ns = turns == 1 ? due_ns(gil, me) :
+		     w->since_ns + turns * gil->settings.interval_ns;
 }
 
 /* @head: it goes on with its turn as soon as it can. */
@@ -243,8 +240,7 @@ static bool look(struct tl_gil *gil, struct tl__gil_thread *me)
 	if (is_first && (word & KEPT) && take_kept(gil, me))
 		return true;
 	if (now < due) {
-		w->lazy_ns *= 2;
-		w->next_ns = is_first ? earlier(now + w->lazy_ns, due) : due;
+		w->next_ns = due;
 		return false;
 	}
 	w->next_ns = now + gil->settings.interval_ns;
@@ -252,8 +248,6 @@ static bool look(struct tl_gil *gil, struct tl__gil_thread *me)
 		word = atomic_load_explicit(&gil->handoff.word,
 					    memory_order_relaxed);
 		w->spins = worth_spinning(holder_of(word), true);
-	} else {
-		w->next_ns = now + LAZY_NS;	/* it has just gone away */
 	}
 	return false;
 }

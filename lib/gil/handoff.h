@@ -42,7 +42,6 @@ struct tl__gil_waiter {
 	struct tl_wake_sem wakes;
 	uint64_t since_ns;		/* it waits */
 	uint64_t next_ns;		/* it looks by itself */
-	uint64_t lazy_ns;		/* and how long until it looks again */
 	/* For one that computes: what it had of its turn, and since when less. */
 	uint64_t turn_ns, owed_ns, owed_since_ns;
 	bool spins;			/* it may well come soon, from elsewhere */

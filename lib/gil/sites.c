@@ -2,7 +2,9 @@
 /*
  * Which calls a lock is kept through; see sites.h. A counter stands for some of all
  * places: two up for each who was back soon, one down for each who was not, for to
- * give the lock away in vain costs more than to keep it in vain.
+ * give the lock away in vain costs more than to keep it in vain; down to nothing if
+ * somebody had to find out that its holder was away. The more experiments fail, the
+ * rarer they become.
  */
 #include "gil/sites.h"
 
@@ -12,24 +14,32 @@
 #define SOON_NS 15000u
 #define COUNTER_MAX 7
 #define COUNTER_KEEPS 4
-/* One in so many is an experiment. */
-#define EXPERIMENT 16
+/* The first experiment comes after so many calls, the later ones after up to 2^6
+ * times as many. */
+#define EXPERIMENT 16u
+#define PATIENCE_MAX 6
 
-static _Atomic unsigned char *counter_of(struct tl__gil_sites *sites,
-					 uintptr_t place)
+static struct tl__gil_site *site_of(struct tl__gil_sites *sites, uintptr_t place)
 {
-	return &sites->counters[(place ^ place >> 6 ^ place >> 12) %
-				TL__GIL_SITES];
+	return &sites->sites[(place ^ place >> 6 ^ place >> 12) % TL__GIL_SITES];
 }
 
-bool tl__gil_sites_keep(struct tl__gil_sites *sites, const void *site)
+bool tl__gil_sites_keep(struct tl__gil_sites *sites, const void *place)
 {
-	if (atomic_load_explicit(counter_of(sites, (uintptr_t)site),
-				 memory_order_relaxed) >= COUNTER_KEEPS)
+	struct tl__gil_site *site = site_of(sites, (uintptr_t)place);
+	unsigned int turns, wanted;
+
+	if (atomic_load_explicit(&site->counter, memory_order_relaxed) >=
+	    COUNTER_KEEPS)
 		return true;
-	return atomic_fetch_add_explicit(&sites->turns, 1,
-					 memory_order_relaxed) %
-	       EXPERIMENT == EXPERIMENT - 1;
+	turns = atomic_load_explicit(&site->turns, memory_order_relaxed) + 1u;
+	wanted = EXPERIMENT << atomic_load_explicit(&site->patience,
+						    memory_order_relaxed);
+	if (turns >= wanted)
+		turns = 0;
+	atomic_store_explicit(&site->turns, (unsigned short)turns,
+			      memory_order_relaxed);
+	return !turns;
 }
 
 void tl__gil_sites_left(struct tl__gil_sites *sites, const void *site,
@@ -44,18 +54,37 @@ void tl__gil_sites_left(struct tl__gil_sites *sites, const void *site,
 	atomic_store_explicit(&sites->left_ns, tl__now(), memory_order_relaxed);
 }
 
-static void learn(struct tl__gil_sites *sites, bool soon)
+/* What the one who let go last is about. */
+static struct tl__gil_site *last_site(struct tl__gil_sites *sites)
 {
-	_Atomic unsigned char *counter = counter_of(
-		sites, atomic_load_explicit(&sites->site, memory_order_relaxed));
-	unsigned char n = atomic_load_explicit(counter, memory_order_relaxed);
-
 	atomic_store_explicit(&sites->left_ns, 0, memory_order_relaxed);
-	if (soon)
-		n = n + 2 < COUNTER_MAX ? n + 2 : COUNTER_MAX;
-	else if (n)
-		n--;
-	atomic_store_explicit(counter, n, memory_order_relaxed);
+	return site_of(sites, atomic_load_explicit(&sites->site,
+						   memory_order_relaxed));
+}
+
+static void was_soon(struct tl__gil_site *site)
+{
+	unsigned char n = atomic_load_explicit(&site->counter,
+					       memory_order_relaxed);
+
+	n = n + 2 < COUNTER_MAX ? n + 2 : COUNTER_MAX;
+	atomic_store_explicit(&site->counter, n, memory_order_relaxed);
+	atomic_store_explicit(&site->patience, 0, memory_order_relaxed);
+}
+
+static void was_late(struct tl__gil_site *site, bool very)
+{
+	unsigned char n = atomic_load_explicit(&site->counter,
+					       memory_order_relaxed);
+	unsigned char patience = atomic_load_explicit(&site->patience,
+						      memory_order_relaxed);
+
+	if (patience < PATIENCE_MAX)
+		atomic_store_explicit(&site->patience, patience + 1,
+				      memory_order_relaxed);
+	if (n)
+		atomic_store_explicit(&site->counter, very ? 0 : n - 1,
+				      memory_order_relaxed);
 }
 
 void tl__gil_sites_back(struct tl__gil_sites *sites)
@@ -63,12 +92,16 @@ void tl__gil_sites_back(struct tl__gil_sites *sites)
 	uint64_t left = atomic_load_explicit(&sites->left_ns,
 					     memory_order_relaxed);
 
-	if (left)
-		learn(sites, tl__now() - left < SOON_NS);
+	if (!left)
+		return;
+	if (tl__now() - left < SOON_NS)
+		was_soon(last_site(sites));
+	else
+		was_late(last_site(sites), false);
 }
 
 void tl__gil_sites_idle(struct tl__gil_sites *sites)
 {
 	if (atomic_load_explicit(&sites->left_ns, memory_order_relaxed))
-		learn(sites, false);
+		was_late(last_site(sites), true);
 }

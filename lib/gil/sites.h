@@ -22,9 +22,14 @@
 
 #define TL__GIL_SITES 64
 
+struct tl__gil_site {
+	_Atomic unsigned char counter;	/* up: somebody is back soon */
+	_Atomic unsigned char patience;	/* the next experiment is 2^n times as far */
+	_Atomic unsigned short turns;	/* without one */
+};
+
 struct tl__gil_sites {
-	_Atomic unsigned char counters[TL__GIL_SITES];
-	_Atomic unsigned int turns;
+	struct tl__gil_site sites[TL__GIL_SITES];
 	/* The last one who let go of it while others waited; 0: nobody. */
 	_Atomic uintptr_t site;
 	_Atomic uint64_t left_ns;

@@ -209,7 +209,7 @@ static void teach_soon(void)
 	int i;
 
 	for (i = 0; i < TL__GIL_SITES; i++)
-		atomic_store(&sites()->counters[i], 7);
+		atomic_store(&sites()->sites[i].counter, 7);
 }
 
 /* Those who left at @site have not. */
