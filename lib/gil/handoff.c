@@ -24,7 +24,7 @@
  * woken for it. It always does where nobody waits. Where CPU threads wait, the place
  * that makes the call counts (sites.h): it keeps the lock if somebody mostly comes
  * back soon, and gives it away at once otherwise, or if a waiter spins. The first CPU
- * thread takes it when its turn is due and the holder is away. While an IO thread
+ * thread takes it if it finds that the holder is away (AWAY_NS). While an IO thread
  * waits, or a CPU thread whose turn is due, nothing is kept (URGENT).
  *
  * Only these write to the word: who takes it while it is free or KEPT, by a
@@ -44,6 +44,12 @@
 #define BITS (KEPT | WAITERS | URGENT)
 
 #define GRACE_NS 200000u
+/*
+ * So often the first of its queue looks whether the lock is kept by one who is away.
+ * Not sooner: to set the hardware's timer, where it is a virtual one, may cost more
+ * than all else, and is needed for what comes before the kernel's next tick.
+ */
+#define AWAY_NS 4000000u
 /* One who is the nth in its queue looks after n turns, but not after more. */
 #define TURNS_MAX 4
 /* In its slice a thread looks at the clock once in so many ticks. */
@@ -123,8 +129,7 @@ static void set_look(struct tl_gil *gil, struct tl__gil_thread *me)
 	for (link = w->link.prev; turns < TURNS_MAX &&
 	     link != &gil->handoff.waiting[tl__gil_class(me)]; link = link->prev)
 		turns++;
-	/* Nothing nearer: to set the hardware's timer may cost more than all else. */
-	w->next_ns = turns == 1 ? due_ns(gil, me) :
+	w->next_ns = turns == 1 ? earlier(due_ns(gil, me), w->since_ns + AWAY_NS) :
 		     w->since_ns + turns * gil->settings.interval_ns;
 }
 
@@ -240,7 +245,7 @@ static bool look(struct tl_gil *gil, struct tl__gil_thread *me)
 	if (is_first && (word & KEPT) && take_kept(gil, me))
 		return true;
 	if (now < due) {
-		w->next_ns = due;
+		w->next_ns = earlier(due, now + AWAY_NS);
 		return false;
 	}
 	w->next_ns = now + gil->settings.interval_ns;
