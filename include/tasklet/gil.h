@@ -95,10 +95,10 @@ TL_API int tl_gil_detach(void);
  * the caller has it again: as one that comes back from blocking, which most policies
  * let run first.
  *
- * With `handoff`, a call that does not block costs no more than two atomic
- * operations: nobody is woken before it is clear that it does. Calls are told
- * apart by the place in the program that calls begin(), and each is expected to do
- * what it did the last times.
+ * With `handoff`, a call that does not block costs two atomic operations and little
+ * else: nobody is woken before it is clear that it does. Calls are told apart by the
+ * place in the program that calls begin(), and each is expected to do what it did the
+ * last times.
  *
  * No effect on a thread that is not attached. errno is kept. They don't nest: a
  * second begin() has no effect, nor has the end() of it.
