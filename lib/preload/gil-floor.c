@@ -34,8 +34,10 @@ void tl__gil_account(struct tl__gil *g, uint64_t now)
 	int64_t dt = (int64_t)(now - g->stamp_ns);
 	bool cpu_holds = tl__gil_cpu_holds(g, now);
 
+	if (dt <= 0)
+		return;
 	g->stamp_ns = now;
-	if (dt <= 0 || !(cpu_holds || g->cpu_waiters))
+	if (!(cpu_holds || g->cpu_waiters))
 		return;
 	tl__gil_stat_add(wanted_ns, (uint64_t)dt);
 	if (cpu_holds)

@@ -27,6 +27,7 @@ struct tl__waiter {
 	_Atomic uint32_t word;
 	bool queued;			/* under the mutex */
 	bool is_io;
+	bool asked;			/* for a drop, and waits for no time to do so */
 	int cpu;			/* where it runs */
 	const void *thread;
 };

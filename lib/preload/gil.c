@@ -80,14 +80,22 @@ static void claim(struct tl__gil_me *me, struct tl__waiter *w)
 /* The mutex is held again. Whether @w was woken, and not only its time over. */
 static bool settle(struct tl__waiter *w)
 {
+	uint32_t word;
+
 	if (w->queued) {
 		tl__list_del(&w->link);
 		return false;
 	}
 	/* acquire: pairs with tl__waiter_wake(): it won't be touched any more */
 	while (atomic_load_explicit(&w->word, memory_order_acquire) != TL__GO) {
-		/* relaxed: what it was is of no interest */
-		atomic_store_explicit(&w->word, TL__WAITS, memory_order_relaxed);
+		word = TL__ASK;
+		/*
+		 * No store: GO may come just now. relaxed: what was asked for is of
+		 * no interest any more.
+		 */
+		(void)atomic_compare_exchange_strong_explicit(
+			&w->word, &word, TL__WAITS, memory_order_relaxed,
+			memory_order_relaxed);
 		tl__waiter_wait(w, TL_FOREVER, 0);
 	}
 	return true;
@@ -104,7 +112,8 @@ static bool wait_in_queue(struct tl__gil *g, struct tl__gil_me *me, bool first,
 			  uint64_t until, uint64_t spin_ns)
 {
 	struct tl__waiter w = { .queued = true, .is_io = is_io(me),
-				.thread = me, .cpu = sched_getcpu() };
+				.asked = me->asked, .thread = me,
+				.cpu = sched_getcpu() };
 	struct tl__list *queue = w.is_io ? &g->io : &g->cpu;
 	pthread_mutex_t *m = g->mutex;
 	bool woken;
@@ -151,7 +160,7 @@ static void arrived(struct tl__gil *g, const struct tl__gil_me *me)
 int tl__gil_lock(struct tl__gil *g)
 {
 	struct tl__gil_me *me = &tl__gil_me;
-	uint64_t now = 0;
+	uint64_t now = 0, until;
 	int r;
 
 	if (me->has != g) {
@@ -170,8 +179,11 @@ int tl__gil_lock(struct tl__gil *g)
 		return 0;
 	tl__gil_stat(held_off);
 	tl__gil_account(g, now);
-	wait_in_queue(g, me, false,
-		      now + (g->interval_ns ? g->interval_ns : 1000000), 0);
+	if (is_io(me))
+		until = tl__gil_phase_end(g, now);
+	else
+		until = now + (g->interval_ns ? g->interval_ns : 1000000);
+	wait_in_queue(g, me, false, until, 0);
 	return 0;
 }
 
@@ -206,9 +218,13 @@ static int wait_as_io(struct tl__gil *g, struct tl__gil_me *me, uint64_t now,
 
 	tl__gil_stat(io_waits);
 	if (me->asked) {
-		if (wait_in_queue(g, me, false, until,
-				  spin_for(g->holder_cpu, SPIN_ASKED_NS)))
-			return 0;
+		/* Who got it then may keep it: looked at again within the interval. */
+		ask = until == TL_FOREVER ? until : now + (until - now) / 4;
+		if (!wait_in_queue(g, me, false, ask,
+				   spin_for(g->holder_cpu, SPIN_ASKED_NS)) &&
+		    tl__now() >= ask)
+			tl__gil_stat(late);
+		/* Woken or not: who has it by now was not asked. */
 		me->asked = false;
 		return 0;
 	}
@@ -246,10 +262,15 @@ static void took(struct tl__gil *g, struct tl__gil_me *me, uint64_t now)
 	me->has = g;
 	me->asked = me->preempted = false;
 	tl__gil_stat(takes);
-	if (is_io(me) || !first || g->cpu_phase)
+	if (is_io(me) || !first)
 		return;
-	/* Its request was to the one before, or it has made none. */
+	/*
+	 * Its request was to the one before, or it has made none. If it is not to ask
+	 * before the phase ends, it wakes by itself then, unless it thinks it has asked.
+	 */
 	w = tl__container_of(first, struct tl__waiter, link);
+	if (g->cpu_phase && !w->asked)
+		return;
 	tl__gil_stat(asked_again);
 	tl__waiter_wake(w, TL__ASK);
 }
@@ -289,6 +310,8 @@ static void drops(struct tl__gil *g, struct tl__gil_me *me)
 	if (g->holder == me && g->held) {
 		me->burst_ns += held;
 		if (!is_io(me)) {
+			if (g->burst_ns < TL__IO_BURST_NS)
+				tl__gil_stat(turned);
 			g->turn_ns = g->turn_of == me ? g->turn_ns + held :
 							held;
 			g->turn_of = me;

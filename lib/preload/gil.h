@@ -168,6 +168,8 @@ uint64_t tl__gil_phase_end(const struct tl__gil *g, uint64_t now);
 	X(cpu_waits)		/* ... by CPU threads */		\
 	X(early)		/* time-outs given at once */		\
 	X(asked_again)		/* IO threads woken to ask once more */	\
+	X(late)			/* ... that asked once more unbidden */	\
+	X(turned)		/* IO threads that became CPU threads */ \
 	X(forced)		/* drops that were asked for */		\
 	X(put_off)		/* IO threads that the floor made wait */ \
 	X(held_off)		/* takes that came before one's turn */	\
