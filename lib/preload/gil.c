@@ -38,8 +38,6 @@
 /* Seen to have left `switched` and not back by then: it went elsewhere. */
 #define COMING_NS 20000
 
-#define FOREVER_S 1000000000
-
 /* How long to look for what is expected soon, before sleeping. */
 #define SPIN_ASKED_NS 30000	/* CPython's eval loop is about to see the request */
 #define SPIN_BACK_NS 50000	/* the IO thread is about to give the GIL back */
@@ -362,19 +360,22 @@ int tl__gil_unlock(struct tl__gil *g)
 	return r;
 }
 
-static uint64_t deadline(clockid_t clock, const struct timespec *until)
+/* Not before @now, which is the time of CLOCK_MONOTONIC. */
+static uint64_t deadline(clockid_t clock, const struct timespec *until,
+			 uint64_t now)
 {
-	struct timespec ts;
-	int64_t left;
+	struct timespec other;
+	uint64_t end, there;
 
 	if (!until)
 		return TL_FOREVER;
-	clock_gettime(clock, &ts);
-	if (until->tv_sec - ts.tv_sec > FOREVER_S)
-		return TL_FOREVER;
-	left = (until->tv_sec - ts.tv_sec) * (int64_t)TL__NS_PER_SEC +
-	       until->tv_nsec - ts.tv_nsec;
-	return tl__now() + (left > 0 ? (uint64_t)left : 0);
+	end = tl__time_ns(until);
+	if (clock != CLOCK_MONOTONIC && end != TL_FOREVER) {
+		clock_gettime(clock, &other);
+		there = tl__time_ns(&other);
+		end = end > there ? now + (end - there) : now;
+	}
+	return end > now ? end : now;
 }
 
 /* For the one that took the GIL from us; the mutex of `switched` protects it all. */
@@ -406,11 +407,10 @@ int tl__gil_wait(struct tl__gil *g, pthread_cond_t *c, pthread_mutex_t *m,
 		 clockid_t clock, const struct timespec *until)
 {
 	struct tl__gil_me *me = &tl__gil_me;
-	uint64_t end = deadline(clock, until), now;
+	uint64_t now = tl__now(), end = deadline(clock, until, now);
 
 	if (c != g->cond)
 		return wait_switched(g, me, m, end);
-	now = tl__now();
 	me->in = g;
 	me->drops = false;
 	tl__slice_short(is_io(me));

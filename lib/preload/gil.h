@@ -188,10 +188,13 @@ struct tl__gil_stats {
 
 extern struct tl__gil_stats tl__gil_stats;
 
-#define tl__gil_stat_add(name, n)					\
-	/* relaxed: a counter */					\
-	((void)atomic_fetch_add_explicit(&tl__gil_stats.name, n,	\
-					 memory_order_relaxed))
+static inline void tl__gil_count_up(_Atomic uint64_t *counter, uint64_t n)
+{
+	/* relaxed: a counter */
+	(void)atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+#define tl__gil_stat_add(name, n) tl__gil_count_up(&tl__gil_stats.name, n)
 #define tl__gil_stat(name) tl__gil_stat_add(name, 1)
 
 #endif

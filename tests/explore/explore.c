@@ -587,7 +587,7 @@ static int explore(const struct explore_scenario *s, int max_bound, double limit
 }
 
 static const struct explore_scenario *const lists[] = { explore_self, explore_core, explore_chan, explore_sync,
-	explore_gil };
+	explore_gil, explore_preload };
 
 static bool is_named(const struct explore_scenario *s, char **names)
 {

@@ -43,7 +43,8 @@ struct explore_scenario {
 #define EXPLORE_BOUND 3
 
 /* Defined by each file of scenarios; a name of NULL ends the list. */
-extern const struct explore_scenario explore_self[], explore_core[], explore_chan[], explore_sync[], explore_gil[];
+extern const struct explore_scenario explore_self[], explore_core[], explore_chan[], explore_sync[], explore_gil[],
+	explore_preload[];
 
 /* A bug: says what, and the schedule that leads to it, and ends the process. */
 void explore_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));

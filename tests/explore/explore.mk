@@ -6,8 +6,10 @@
 # kernel's part is left out: a scheduler there sleeps on its futex word.
 
 EXPLORE := $(O)/explore/explore
+# What is below them are the scenarios' own mutex and condition.
+EXPLORE_PRELOAD := $(patsubst %,lib/preload/%.c,gil gil-floor gil-learn gil-wait slice)
 EXPLORE_SRCS := $(filter-out lib/os/uring% lib/io/uring%,$(filter %.c,$(LIB_SRCS))) \
-	$(wildcard tests/explore/*.c)
+	$(EXPLORE_PRELOAD) $(wildcard tests/explore/*.c)
 EXPLORE_OBJS := $(EXPLORE_SRCS:%.c=$(O)/explore/%.o)
 EXPLORE_FLAGS = -D_GNU_SOURCE -Iinclude -Ilib -Itests/explore -DTL_NO_URING \
 	-DTL__LOCK_SPINS=1 -std=gnu11 $(EXPLORE_WARNINGS) -O1 -g \

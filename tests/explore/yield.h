@@ -28,7 +28,7 @@
 #define explore__quiet							\
 	(explore__is_file("lib/base/alloc.h") || explore__is_file("lib/core/task.h") || \
 	 explore__is_file("lib/gil/gil.h") || explore__is_file("lib/gil/gil.c") || \
-	 explore__is_file("lib/gil/sites.c"))
+	 explore__is_file("lib/gil/sites.c") || explore__is_file("lib/preload/gil.h"))
 
 #define explore__at(p, what)						\
 	(explore__quiet ? (void)0 : explore_point((p), what, __FILE__, __LINE__))

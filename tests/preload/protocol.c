@@ -6,129 +6,15 @@
  */
 #include <tap.h>
 
-#include <errno.h>
 #include <pthread.h>
-#include <time.h>
 
-#include "os/clock.h"
-#include "preload/gil.h"
-#include "preload/objects.h"
+#include "cpython-gil.h"
 
-#define INTERVAL_S 4
+#define INTERVAL_NS (4 * TL__NS_PER_SEC)
+#define NEVER_NS (600 * TL__NS_PER_SEC)
 #define THREADS_MAX 8
 
-static struct {
-	pthread_mutex_t mutex, switch_mutex;
-	pthread_cond_t cond, switch_cond;
-	int locked, switches;
-	_Atomic int drop_request;
-	_Atomic int last;
-} gil;
-
-static int inside, collisions, forgotten;	/* under the GIL */
-static uint64_t free_since_ns;
 static _Atomic int io_left;
-
-static void init(void)
-{
-	pthread_condattr_t attr;
-	struct timespec ts = { 0 };
-
-	memset(&gil, 0, sizeof(gil));
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&gil.cond, &attr);
-	pthread_cond_init(&gil.switch_cond, &attr);
-	tl__gil_learn(&gil.cond, &gil.mutex, &ts);
-}
-
-/* As the hook does it. */
-static void signal_cond(pthread_cond_t *c)
-{
-	struct tl__gil *g = tl__gil_of_cond(c);
-
-	if (tl__gil_me.in && !g)
-		tl__gil_signals_other(tl__gil_me.in, c);
-	if (g)
-		tl__gil_signal(g, c);
-	else
-		tl__base_cond_signal(c);
-}
-
-static void wait_cond(pthread_cond_t *c, pthread_mutex_t *m)
-{
-	struct tl__gil *g = tl__gil_of_cond(c);
-
-	if (g)
-		tl__gil_wait(g, c, m, CLOCK_MONOTONIC, NULL);
-	else
-		tl__base_cond_wait(c, m, CLOCK_MONOTONIC, NULL);
-}
-
-static void take(int me)
-{
-	struct tl__gil *g = tl__gil_of_mutex(&gil.mutex);
-	struct timespec until;
-	int saved, r;
-
-	tl__gil_lock(g);
-	while (gil.locked) {
-		saved = gil.switches;
-		until = tl__timespec(tl__now() + INTERVAL_S * TL__NS_PER_SEC);
-		r = tl__gil_wait(g, &gil.cond, &gil.mutex, CLOCK_MONOTONIC, &until);
-		if (r != ETIMEDOUT)
-			continue;
-		if (gil.locked && gil.switches == saved)
-			gil.drop_request = 1;
-		/* Half of that, for somebody may just be on his way to it. */
-		if (!gil.locked && tl__now() - free_since_ns >
-				   INTERVAL_S * TL__NS_PER_SEC / 2)
-			forgotten++;
-	}
-	tl__base_mutex_lock(&gil.switch_mutex);
-	gil.locked = 1;
-	if (gil.last != me) {
-		gil.last = me;
-		gil.switches++;
-	}
-	signal_cond(&gil.switch_cond);
-	tl__base_mutex_unlock(&gil.switch_mutex);
-	gil.drop_request = 0;
-	tl__gil_unlock(g);
-	collisions += inside++;
-}
-
-/* Whether it was asked to. */
-static bool drop(int me)
-{
-	struct tl__gil *g = tl__gil_of_mutex(&gil.mutex);
-
-	collisions += --inside;
-	tl__gil_lock(g);
-	gil.locked = 0;
-	free_since_ns = tl__now();
-	signal_cond(&gil.cond);
-	tl__gil_unlock(g);
-	if (!gil.drop_request)
-		return false;
-	tl__base_mutex_lock(&gil.switch_mutex);
-	if (gil.last == me) {
-		gil.drop_request = 0;
-		wait_cond(&gil.switch_cond, &gil.switch_mutex);
-	}
-	tl__base_mutex_unlock(&gil.switch_mutex);
-	return true;
-}
-
-/*
- * For the last time. Who was asked to is expected back, for up to an interval if others
- * drop it in the same moment: the one thing that a wrong guess may cost.
- */
-static void leave(int me)
-{
-	while (drop(me))
-		take(me);
-}
 
 /* Where waits had their waiters on the stack: nobody writes there any more. */
 static __attribute__((noinline)) void compute(uint64_t ns)
@@ -152,27 +38,19 @@ static void *io_thread(void *arg)
 {
 	int me = (int)(intptr_t)arg, i;
 
-	take(me);
+	gil_take(me);
 	for (i = 0; i < turns; i++) {
 		compute(1000 * (1 + (unsigned int)(i * me) % 7));
-		drop(me);
+		gil_drop(me);
 		if (i % 3 == 0)
 			compute(2000);		/* a call that does not wait */
 		else if (i % 16 == 1)
 			usleep(20);
-		take(me);
+		gil_take(me);
 	}
 	io_left--;
-	leave(me);
+	gil_leave(me);
 	return NULL;
-}
-
-/* As one that has computed and was made to drop it just now. */
-static void become_cpu_thread(void)
-{
-	tl__gil_me.burst_ns = TL__IO_BURST_NS;
-	tl__gil_me.left_ns = tl__now();
-	tl__gil_me.preempted = true;
 }
 
 /* Drops it when it is asked to and not before; goes on while there is IO. */
@@ -180,16 +58,16 @@ static void *cpu_thread(void *arg)
 {
 	int me = (int)(intptr_t)arg, i;
 
-	become_cpu_thread();
-	take(me);
+	gil_become_cpu_thread();
+	gil_take(me);
 	for (i = 0; io_left; i++) {
 		compute(i % 64 ? 500 : 100000);	/* several may ask until it looks */
 		if (gil.drop_request) {
-			drop(me);
-			take(me);
+			gil_drop(me);
+			gil_take(me);
 		}
 	}
-	leave(me);
+	gil_leave(me);
 	return NULL;
 }
 
@@ -200,8 +78,7 @@ static void play(int io, int cpu, unsigned int floor)
 	int i;
 
 	tl__cpu_floor = floor;
-	inside = collisions = forgotten = 0;
-	init();
+	gil_init(INTERVAL_NS);
 	io_left = io;
 	for (i = 0; i < io + cpu; i++)
 		if (pthread_create(&t[i], NULL, i < io ? io_thread : cpu_thread,
@@ -209,9 +86,9 @@ static void play(int io, int cpu, unsigned int floor)
 			tap_bail("no thread");
 	for (i = 0; i < io + cpu; i++)
 		pthread_join(t[i], NULL);
-	tap_is(collisions, 0, "%d IO and %d CPU threads, floor %u%%: one at a time, and "
+	tap_is(gil.collisions, 0, "%d IO and %d CPU threads, floor %u%%: one at a time, and "
 	       "all come to their end", io, cpu, floor);
-	tap_is(forgotten, 0, "... nobody waits for a free one");
+	tap_is(gil.forgotten, 0, "... nobody waits for a free one");
 	/*
 	 * Who asks one thread is not told that the next keeps it longer than it seemed
 	 * to; nothing else may be left to the timers.
@@ -229,18 +106,18 @@ static void play(int io, int cpu, unsigned int floor)
 
 static void *once(void *arg)
 {
-	take((int)(intptr_t)arg);
-	leave((int)(intptr_t)arg);
+	gil_take((int)(intptr_t)arg);
+	gil_leave((int)(intptr_t)arg);
 	return NULL;
 }
 
 static void *until_asked(void *arg)
 {
-	become_cpu_thread();
-	take((int)(intptr_t)arg);
+	gil_become_cpu_thread();
+	gil_take((int)(intptr_t)arg);
 	while (!gil.drop_request)
 		compute(500);
-	leave((int)(intptr_t)arg);
+	gil_leave((int)(intptr_t)arg);
 	return NULL;
 }
 
@@ -267,10 +144,10 @@ static void asked_before_phase(void)
 	pthread_t io, cpu;
 
 	tl__cpu_floor = 30;
-	init();
+	gil_init(NEVER_NS);
 	g = tl__gil_of_mutex(&gil.mutex);
-	become_cpu_thread();
-	take(1);
+	gil_become_cpu_thread();
+	gil_take(1);
 	if (pthread_create(&io, NULL, once, (void *)2))
 		tap_bail("no thread");
 	await_waiter(&g->io);
@@ -281,7 +158,7 @@ static void asked_before_phase(void)
 	g->owed_ns = 20000000;
 	g->cpu_phase = true;
 	tl__base_mutex_unlock(&gil.mutex);
-	leave(1);
+	gil_leave(1);
 	pthread_join(io, NULL);
 	pthread_join(cpu, NULL);
 	tap_is((long)(tl__gil_stats.late - late), 0,
