@@ -47,7 +47,7 @@ TL_API int tl_schedule_remove(void);
 /* What tl_run() says when it did not fail. */
 enum tl_run_verdict {
 	TL_RUN_FINISHED = 0,	/* no tasklet but paused ones is left */
-	TL_RUN_DEADLOCK = 1,	/* some are blocked, and nothing can wake them */
+	TL_RUN_DEADLOCK = 1,	/* some are blocked, and nothing of ours can wake them */
 	/* Only of tl_run_with(), see tasklet/watchdog.h: */
 	TL_RUN_INTERRUPTED = 2,	/* a tasklet had used its budget up */
 	TL_RUN_SOFT_INTERRUPTED = 3, /* the same, but it let others run first */
@@ -185,17 +185,18 @@ TL_API int tl_external(int delta);
 /*
  * tl_sched_end - kill this thread's tasklets and free its scheduler
  *
- * Called on the main tasklet. Kills every other one, in rounds, waits for
- * their IO, and gives all memory back; a thread that ends does the same. Channels
+ * Called on the main tasklet. Kills every other one, in rounds, waits for their
+ * IO, and for what deferred handlers and shielded sections wait for (a time, other
+ * threads), and gives all memory back; a thread that ends does the same. Channels
  * that the thread made, and handles of its tasklets, stay good for other threads;
  * the tasklets are dead. The next call of the thread makes a new scheduler.
  *
  * Who can't be killed is named on stderr. At the end of a thread such tasklets are
  * dead for all others, and never run again; their stacks are not given back.
  *
- * Returns 0; the number of tasklets that swallowed every kill, or that the kernel
- * or a called function still held after ten seconds (they and the scheduler
- * stay); -EINVAL if not called on the main tasklet; -EPERM in a callback.
+ * Returns 0; the number of tasklets that swallowed every kill, that the kernel, a
+ * called function or their clean-up still held after ten seconds, or that nothing
+ * can wake (they and the scheduler stay); -EINVAL if not called on the main tasklet; -EPERM in a callback.
  */
 TL_API int tl_sched_end(void);
 

@@ -141,3 +141,13 @@ struct tl_error *tl__error_unlink(struct tl_error *error)
 		error->older = NULL;
 	return older;
 }
+
+void tl__error_free_all(struct tl_error *error)
+{
+	while (error) {
+		struct tl_error *older = tl__error_unlink(error);
+
+		tl_error_free(error);
+		error = older;
+	}
+}

@@ -25,6 +25,9 @@ bool tl__error_is_static(const struct tl_error *error);
 void tl__error_link(struct tl_error *error, struct tl_error *older);
 struct tl_error *tl__error_unlink(struct tl_error *error);
 
+/* Frees @error and all that it hides, the newest first. Runs destructors of users. */
+void tl__error_free_all(struct tl_error *error);
+
 /* Says where @error was raised, unless that is known already. */
 void tl__error_set_origin(struct tl_error *error, const char *origin);
 

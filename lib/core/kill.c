@@ -40,12 +40,7 @@ static void free_stale(struct tl_task *me)
 
 	me->flags &= ~TL__STALE;
 	me->stale = NULL;
-	while (error) {
-		struct tl_error *older = tl__error_unlink(error);
-
-		tl_error_free(error);
-		error = older;
-	}
+	tl__error_free_all(error);
 }
 
 /* A static one is in no list: several tasklets may have it. */
@@ -169,18 +164,42 @@ void tl__throw_at(struct tl_sched *s, struct tl_task *t, struct tl_error *error)
 	tl_error_free(dropped);
 }
 
-/* A kill of one whose function has not begun: it ends without running. */
-static void end_unstarted(struct tl_sched *s, struct tl_task *t)
+static bool is_unstarted(const struct tl_task *t)
 {
-	struct tl_error *thrown = t->thrown;
+	return !(t->flags & (TL__STARTED | TL__MAIN));
+}
 
+/*
+ * A kill of one whose function has not begun: it ends without running. Returns
+ * the errors that it had, for the caller to free last of all.
+ */
+static struct tl_error *end_unstarted(struct tl_sched *s, struct tl_task *t)
+{
+	struct tl_error *errors;
+
+	stale_push(t, t->thrown);
+	errors = t->stale;
 	if (tl__state(t) == TL__RUNNABLE)
 		tl__ring_remove(s, t);
 	else
 		s->paused--;
-	t->thrown = NULL;
+	t->thrown = t->stale = NULL;
 	tl__task_buried(s, t);
-	tl_error_free(thrown);	/* last: its destructor may do anything */
+	return errors;
+}
+
+void tl__kill_quietly(struct tl_sched *s, struct tl_task *t)
+{
+	struct tl_error *error, *older;
+
+	if (!is_unstarted(t)) {
+		tl__throw_arrived(s, t, &tl__error_killed);
+		return;
+	}
+	for (error = end_unstarted(s, t); error; error = older) {
+		older = tl__error_unlink(error);
+		stale_push(s->main, error);
+	}
 }
 
 void tl__throw_arrived(struct tl_sched *s, struct tl_task *t,
@@ -231,11 +250,10 @@ static int throw_into(struct tl_task *t, struct tl_error *error, bool later)
 		if (r)
 			return r;
 	}
-	if (error == &tl__error_killed &&
-	    !(t->flags & (TL__STARTED | TL__MAIN))) {
+	if (error == &tl__error_killed && is_unstarted(t)) {
 		if (t == s->entering)
 			return -EPERM;	/* the switch to it is under way */
-		end_unstarted(s, t);
+		tl__error_free_all(end_unstarted(s, t));
 		return 0;
 	}
 	tl__throw_at(s, t, error);

@@ -39,4 +39,10 @@ void tl__throw_at(struct tl_sched *s, struct tl_task *t,
 void tl__throw_arrived(struct tl_sched *s, struct tl_task *t,
 		       struct tl_error *error);
 
+/*
+ * Kills @t, which is alive and not current, without switching. What it had been
+ * thrown before is @t's or the main tasklet's to free: no destructor runs here.
+ */
+void tl__kill_quietly(struct tl_sched *s, struct tl_task *t);
+
 #endif

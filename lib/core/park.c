@@ -161,11 +161,7 @@ int tl__switch_polled(struct tl_sched *s, struct tl_task *from,
 	return tl__switch_to(s, from, to);
 }
 
-/*
- * Whether something is under way that will make one of ours runnable. What other
- * threads may do is not: see tl__run_innermost_threadblock() and tl__threads_doze().
- */
-static bool outside_wakers(const struct tl_sched *s)
+bool tl__outside_wakers(const struct tl_sched *s)
 {
 	return s->io_pending || s->timers.len || s->externals || s->pool_waits ||
 	       s->inbox.awaited;
@@ -213,7 +209,7 @@ void tl__poll(struct tl_sched *s)
 	if (has_news(s))
 		look_closer(s);
 	round = s->runcount ? (int)s->runcount : 1;
-	s->round_left = outside_wakers(s) || other_threads() ?
+	s->round_left = tl__outside_wakers(s) || other_threads() ?
 		round : ROUNDS_WITHOUT_OUTSIDE;
 }
 
@@ -301,7 +297,7 @@ struct tl_task *tl__next_runnable(struct tl_sched *s)
 		}
 		if (unlikely(s->idle_fn) && s->idle_fn(s, true))
 			continue;
-		if (outside_wakers(s))
+		if (tl__outside_wakers(s))
 			sleep_until_woken(s);
 		else if (!wait_for_others(s))
 			return NULL;

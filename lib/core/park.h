@@ -202,6 +202,12 @@ static inline void tl__poll_soon(struct tl_sched *s)
  */
 struct tl_task *tl__next_runnable(struct tl_sched *s);
 
+/*
+ * Whether something is under way that will make one of ours runnable. What other
+ * threads may do is not: see tl__run_innermost_threadblock() and tl__threads_doze().
+ */
+bool tl__outside_wakers(const struct tl_sched *s);
+
 /* What was thrown at @me, or 0: for calls that might switch but not block. */
 static inline int tl__raise_check(struct tl_task *me)
 {

@@ -230,13 +230,16 @@ void tl__sched_new_ids(struct tl_sched *s)
 	s->last_id = s->next_id + ID_RANGE;
 }
 
-/* Marks and wakes one; it unwinds when main runs the others. */
+/*
+ * Marks and wakes one; it unwinds when main runs the others. Nobody's destructor
+ * may run here: it could give the stacks back that we walk over.
+ */
 static bool kill_each(struct tl_task *t, void *arg)
 {
 	struct tl_sched *s = arg;
 
-	if (tl_task_is_alive(t) && t != s->main)
-		tl_task_kill_later(t);
+	if (tl__is_alive(t) && t != s->main)
+		tl__kill_quietly(s, t);
 	return true;
 }
 
@@ -248,10 +251,34 @@ static void clear_traps(struct tl_sched *s)
 	s->main->flags &= ~(TL__BLOCKTRAP | TL__SHIELDED);
 }
 
+/* Whether it is to be left alone: in a handler of its end, or by its own wish. */
+static bool is_shielded(struct tl_task *t, void *arg)
+{
+	bool *found = arg;
+
+	*found = tl__is_alive(t) && t != t->sched->main &&
+		 (t->flags & TL__SHIELDED);
+	return !*found;
+}
+
+/*
+ * Whether somebody's wait may come to its end by itself: the kernel or the pool
+ * holds him, or his clean-up waits for a time, or for another thread.
+ */
+static bool wait_may_end(struct tl_sched *s)
+{
+	bool shielded = false;
+
+	if (s->io_pending || s->inbox.awaited)
+		return true;
+	tl__stack_each(s, is_shielded, &shielded);
+	return shielded && (tl__outside_wakers(s) || !tl__threads_alone(s));
+}
+
 /*
  * Lets those that were killed unwind, for a bounded number of turns: one that
- * swallows its kill and goes on must not keep us. Where only the kernel or the
- * pool still holds one, waits for that, but not for ever either.
+ * swallows its kill and goes on must not keep us. Where all that are left wait
+ * for what is outside, waits for that, but not for ever either.
  */
 static void let_them_end(struct tl_sched *s)
 {
@@ -261,8 +288,7 @@ static void let_them_end(struct tl_sched *s)
 		clear_traps(s);
 		if (s->runcount > 1 && turns-- > 0)
 			tl_schedule();
-		else if (s->runcount == 1 &&
-			 (s->io_pending || s->inbox.awaited) && waits-- > 0)
+		else if (s->runcount == 1 && waits-- > 0 && wait_may_end(s))
 			tl_sleep(END_WAIT_NS);
 		else
 			break;
@@ -277,6 +303,7 @@ static unsigned int kill_all(struct tl_sched *s)
 
 	for (i = 0; i < KILL_ROUNDS && s->alive > 1; i++) {
 		tl__stack_each(s, kill_each, s);
+		tl__caught_drop(s->main);	/* what they had been thrown */
 		let_them_end(s);
 	}
 	return (unsigned int)(s->alive - 1);
@@ -303,7 +330,6 @@ static void main_fini(struct tl_task *main)
 {
 	tl__free(main->name);
 	main->name = NULL;
-	tl__state_set(main, TL__DEAD);
 	if (tl__refs_drop(main))
 		free_memory(main);
 }
@@ -314,21 +340,12 @@ static void close_doors(struct tl_sched *s)
 	tl__inbox_settle(s);
 	tl__threads_remove(s);
 	tl__stack_orphan(s);
+	/* What is still thrown at it is freed as what comes late to any other. */
+	tl__state_set(s->main, TL__DEAD);
 	tl__mail_close(s->main);
 	while (tl__inbox_drain(s))
 		;	/* what came before */
 	tl__inbox_settle(s);
-}
-
-/* What was thrown from elsewhere at tasklets that had ended. */
-static void free_late(struct tl_error *error)
-{
-	while (error) {
-		struct tl_error *older = tl__error_unlink(error);
-
-		tl_error_free(error);
-		error = older;
-	}
 }
 
 #define NAMED 4
@@ -394,7 +411,8 @@ int tl_sched_end(void)
 	pthread_setspecific(thread_key, NULL);
 	tl__sched_self = NULL;
 	main_fini(s->main);
-	free_late(late);	/* last: users' destructors */
+	/* Last: users' destructors, of what came late from elsewhere. */
+	tl__error_free_all(late);
 	tl_error_free(thrown);
 	errno = saved;
 	return 0;

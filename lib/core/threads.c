@@ -225,6 +225,16 @@ void tl__threads_awake(struct tl_sched *s)
 	atomic_fetch_add_explicit(&awake, 1, memory_order_release);
 }
 
+bool tl__threads_alone(struct tl_sched *s)
+{
+	bool alone;
+
+	pthread_mutex_lock(&lock);
+	alone = all.next == &s->in_threads && all.prev == &s->in_threads;
+	pthread_mutex_unlock(&lock);
+	return alone && !tl__tids_unknown();
+}
+
 void tl__threads_each(bool (*fn)(struct tl_sched *s, void *arg), void *arg)
 {
 	struct tl__list *link;

@@ -32,6 +32,9 @@ void tl__threads_remove(struct tl_sched *s);
 bool tl__threads_doze(struct tl_sched *s, uint64_t *deadline_ns);
 void tl__threads_awake(struct tl_sched *s);
 
+/* Whether there is no other thread that could wake one of @s's tasklets. */
+bool tl__threads_alone(struct tl_sched *s);
+
 /*
  * Calls @fn for each scheduler, with the lock held, until it says stop (false).
  * It may push to inboxes, and must not call anything that takes the lock.
