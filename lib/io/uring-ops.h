@@ -11,7 +11,7 @@
 
 /* op->state */
 #define OP_LINKED	(1u << 0)	/* in its descriptor's circle */
-#define OP_BACKLOG	(1u << 1)
+#define OP_BACKLOG	(1u << 1)	/* in op->queue: waits for an SQE */
 #define OP_POLLS	(1u << 2)	/* until it is worth another try */
 #define OP_STREAM	(1u << 3)	/* known to send to a stream socket */
 #define OP_TRY		(1u << 4)	/* counts tries in the bits from here on */

@@ -14,6 +14,10 @@
  *    left, so its address means nothing else while the kernel may name it.
  *  - An operation is in the backlog if and only if it needs an SQE: to begin if
  *    nothing is due, else for its cancellation.
+ *  - One whose cancellation did not find it, and that has not completed, is in
+ *    `missed`, and will be in the backlog again: the kernel finds none on its way
+ *    to a worker thread, and one that a worker is just about to begin does not
+ *    notice.
  *  - Before the thread sleeps the doorbell's read is under way.
  */
 #include <errno.h>
@@ -33,6 +37,9 @@
 /* How long to wait for the kernel to have memory again. */
 #define PAUSE_NS 1000000
 
+/* The second time that a cancellation is tried again; doubled with each. */
+#define AGAIN_NS 20000
+
 /* The low bits of user_data, next to the address of an operation. */
 enum tag {
 	TAG_OP,
@@ -49,6 +56,8 @@ struct uring {
 	struct tl__uring_fds fds;
 	unsigned int held;		/* operations that have not ended */
 	struct tl__list backlog;
+	struct tl__list missed;
+	uint64_t again_ns;		/* when to cancel these again */
 	struct tl__bell bell;
 	bool entered_just_now;		/* by a wait, and nothing ran since */
 	bool ending;
@@ -91,6 +100,32 @@ static void want_sqe(struct uring *u, struct tl__io_op *op)
 	}
 	op->state |= OP_BACKLOG;
 	tl__list_add_tail(&u->backlog, &op->queue);
+}
+
+/* @op was not found, nor has it completed: it is cancelled again soon. */
+tl__cold static void cancel_again(struct uring *u, struct tl__io_op *op)
+{
+	unsigned int tries = op->state / OP_TRY;
+	uint64_t at = tl__now() + (tries ? (uint64_t)AGAIN_NS << tries : 0);
+
+	if (tries < OP_TRIES_MAX)
+		op->state += OP_TRY;
+	if (tl__list_empty(&u->missed) || at < u->again_ns)
+		u->again_ns = at;
+	op->state |= OP_BACKLOG;
+	tl__list_add_tail(&u->missed, &op->queue);
+}
+
+tl__cold static void retry_missed(struct uring *u)
+{
+	struct tl__list *link;
+
+	if (tl__now() < u->again_ns)
+		return;
+	while ((link = tl__list_first(&u->missed))) {
+		tl__list_del(link);
+		tl__list_add_tail(&u->backlog, link);
+	}
 }
 
 /* The doorbell is always under way and never counted. */
@@ -231,9 +266,10 @@ static void on_completion(struct uring *u, const struct io_uring_cqe *cqe)
 		on_result(u, op, cqe->res, cqe->flags);
 		break;
 	case TAG_CANCEL:
-		/* Found, not found, too late: the operation's own one tells. */
 		if (!--op->due)
 			finish(u, op);
+		else if (unlikely(cqe->res < 0))
+			cancel_again(u, op);
 		break;
 	case TAG_BELL:
 		tl__bell_heard(&u->bell);
@@ -293,6 +329,8 @@ static void uring_poll(void *reactor, bool idle)
 {
 	struct uring *u = reactor;
 
+	if (unlikely(!tl__list_empty(&u->missed)))
+		retry_missed(u);
 	/* The scheduler polls after each wait: once more would bring little. */
 	if (!idle && !u->entered_just_now && wants_push(u))
 		push(u);
@@ -316,6 +354,11 @@ static void uring_wait(void *reactor, uint64_t deadline_ns)
 	struct uring *u = reactor;
 	int r;
 
+	if (unlikely(!tl__list_empty(&u->missed))) {
+		retry_missed(u);
+		if (!tl__list_empty(&u->missed) && u->again_ns < deadline_ns)
+			deadline_ns = u->again_ns;
+	}
 	if (unlikely(refill(u))) {
 		if (push(u) | reap(u))
 			return;
@@ -482,6 +525,7 @@ static int uring_create(struct tl_sched *s, struct tl__io **out,
 	u->io.backend = &tl__io_uring;
 	u->io.sched = s;
 	tl__list_init(&u->backlog);
+	tl__list_init(&u->missed);
 	arm_bell(u);
 	*out = &u->io;
 	return 0;

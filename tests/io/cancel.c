@@ -49,8 +49,7 @@ static void set_up_full_socket(struct waits *w)
 	tcp_pair(w->fds);
 	w->nfds = 2;
 	w->call.fd = w->fds[0];
-	while (send(w->fds[0], big, sizeof(big), MSG_DONTWAIT) > 0)
-		;
+	fill_socket(w->fds[0], big, sizeof(big));
 }
 
 /* Unix datagrams: the destination's queue is full. poll(2) tells of it if the socket is connected. */
@@ -498,7 +497,8 @@ static void test_destination(void)
 	go(fn_sendmsg, &s);
 	tap_ok(wait_done(&s.done) && s.result == -ETIMEDOUT, "sendmsg to a full destination ends at its deadline");
 	cpu = cpu_time() - cpu;
-	tap_ok(cpu < 0.1, "it has used %.3f s of 0.5", cpu);
+	/* Whoever looks again and again uses all of it. */
+	tap_ok(cpu < 0.25, "it has used %.3f s of 0.5", cpu);
 	s.done = false;
 	s.deadline = TL_FOREVER;
 	t = mk(fn_sendmsg, &s);

@@ -48,8 +48,7 @@ static void test_several(void)
 	int p[2];
 
 	tcp_pair(p);
-	while (send(p[0], buf, sizeof(buf), MSG_DONTWAIT) > 0)
-		;
+	fill_socket(p[0], buf, sizeof(buf));
 	for (i = 0; i < ARRAY_LEN(c); i++) {
 		c[i].fd = p[0];
 		tl_task_unref(start(&c[i]));
@@ -66,13 +65,12 @@ static void test_several(void)
 static void test_half_sent(void)
 {
 	struct call c = { .kind = SEND, .size = sizeof(buf) };
-	ssize_t n, total = 0, queued = 0;
+	ssize_t n, total = 0, queued;
 	static char back[65536];
 	int p[2];
 
 	tcp_pair(p);
-	while ((n = send(p[0], buf, 4096, MSG_DONTWAIT)) > 0)
-		queued += n;
+	queued = fill_socket(p[0], buf, 4096);
 	c.fd = p[0];
 	c.buf = buf;
 	tl_task_unref(start(&c));

@@ -257,6 +257,29 @@ static UNUSED int fn_call(void *arg)
 	return 0;
 }
 
+/*
+ * Sends until nothing more is taken; returns how many bytes that were. TCP frees what the other side acknowledges, which
+ * may take its time for that (40 ms): it is full when that is over.
+ */
+static UNUSED long fill_socket(int fd, const void *data, size_t size)
+{
+	long total = 0;
+	int in_vain = 0;
+	ssize_t n;
+
+	while (in_vain < 20) {
+		n = send(fd, data, size, MSG_DONTWAIT);
+		if (n > 0) {
+			total += n;
+			in_vain = 0;
+		} else {
+			in_vain++;
+			nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
+		}
+	}
+	return total;
+}
+
 /* Lets time pass until it is done, at most 20 s. */
 static UNUSED bool wait_done(const bool *done)
 {
