@@ -68,6 +68,7 @@ static void test_barrier(void)
 	reach(0);
 	tl_barrier_init(&b, 2, act, NULL);
 	thread = start(waits, &b);
+	await_step(1);
 	await(tl_barrier_waiting(&b));
 	tap_is(tl_barrier_wait(&b), 1, "9: its thread is gone when the action ends");
 	tap_ok(!tl_barrier_waiting(&b) && !tl_barrier_is_broken(&b), "barrier.h: the round is over");
