@@ -9,9 +9,9 @@
  * a hash, because those that a broadcast wakes go on from one to the next by way of
  * theirs. Lock order: the mutex, then its proxy, which nobody holds for long.
  *
- * A wait with the futex condition can be cancelled in its sleep: that is left at any
- * instruction, and cancelled() sees to the rest before the program's own handlers
- * run. The sleep of the emulated one can't, so there it is looked at before and after.
+ * A wait can be cancelled in its sleep: that is left at any instruction, and
+ * cancelled() or emulated_cancelled() sees to the rest before the program's own
+ * handlers run.
  */
 #include "preload/objects.h"
 
@@ -119,6 +119,20 @@ static int wait_futex(struct wait *w)
 	return again ? again : -r;
 }
 
+static int leave_emulated(struct wait *w, int slept)
+{
+	int r = tl__wake_emulated_leave((struct tl__wake_emulated *)w->c,
+					tl__wake_mutex_of(w->m), slept);
+
+	w->m->__data.__count = w->count;
+	return r;
+}
+
+static void emulated_cancelled(void *w)
+{
+	leave_emulated(w, -ECANCELED);
+}
+
 static int wait_emulated(struct wait *w)
 {
 	struct tl__wake_emulated *c = (struct tl__wake_emulated *)w->c;
@@ -127,8 +141,15 @@ static int wait_emulated(struct wait *w)
 	pthread_testcancel();
 	w->count = w->m->__data.__count;
 	w->m->__data.__count = 0;
-	r = tl__wake_emulated_wait(c, tl__wake_mutex_of(w->m), w->clock,
-				   w->deadline);
+	if (tl__wake_emulated_enter(c, tl__wake_mutex_of(w->m), w->clock,
+				    w->deadline, &r)) {
+		pthread_cleanup_push(emulated_cancelled, w);
+		do
+			r = tl__base_sem_sleep(&c->sem, w->clock, w->deadline);
+		while (r == -EINTR);
+		pthread_cleanup_pop(0);
+		r = leave_emulated(w, r);
+	}
 	w->m->__data.__count = w->count;
 	/* A signal must not be lost to one who ends. */
 	if (r == -ETIMEDOUT)
@@ -193,6 +214,10 @@ int tl__base_cond_broadcast(pthread_cond_t *c)
 
 int tl__base_cond_destroy(pthread_cond_t *c)
 {
-	/* Nothing to free, and those that a broadcast woke don't come back to it. */
-	return tl__cond_not_ours(c) ? tl__next_pthread_cond_destroy(c) : 0;
+	if (tl__cond_not_ours(c))
+		return tl__next_pthread_cond_destroy(c);
+	/* Nothing to free; those that a broadcast woke come back to this one alone. */
+	if (is_emulated(c))
+		tl__wake_emulated_settle(tl__wake_emulated_of(c));
+	return 0;
 }

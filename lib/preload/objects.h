@@ -124,6 +124,13 @@ static inline clockid_t tl__cond_clock(const pthread_cond_t *c)
 							 CLOCK_REALTIME;
 }
 
+/*
+ * Waits for a token, in a sleep that can be cancelled: 0, -ETIMEDOUT or -EINTR. Who is
+ * cancelled has taken none.
+ */
+int tl__base_sem_sleep(struct tl__wake_sem *s, clockid_t clock,
+		       uint64_t deadline_ns);
+
 /* As sem_wait() and its like, for one that isn't delegated: 0 or -1 and errno. */
 int tl__base_sem_wait(sem_t *s, clockid_t clock, const struct timespec *until);
 

@@ -66,7 +66,8 @@ static int wait_counted(struct tl__wake_sem *s, clockid_t clock,
 	return 0;
 }
 
-static int wait(struct tl__wake_sem *s, clockid_t clock, uint64_t deadline)
+int tl__base_sem_sleep(struct tl__wake_sem *s, clockid_t clock,
+		       uint64_t deadline)
 {
 	int r;
 
@@ -92,7 +93,8 @@ int tl__base_sem_wait(sem_t *sem, clockid_t clock, const struct timespec *until)
 	else if (until && !tl__time_ok(until))
 		r = -EINVAL;
 	else
-		r = wait(s, clock, until ? tl__time_ns(until) : TL_FOREVER);
+		r = tl__base_sem_sleep(s, clock, until ? tl__time_ns(until) :
+							 TL_FOREVER);
 	if (!r)
 		return 0;
 	errno = -r;

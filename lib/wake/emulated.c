@@ -16,13 +16,17 @@
  * a token, and so has he: he takes it and was signalled.
  *
  * A waiter takes his token, and says so, after a broadcast has returned: the memory
- * is in use until all waits have returned.
+ * is in use until all waits have returned, or tl__wake_emulated_settle() has.
  */
 #include "wake/emulated.h"
+
+#include <time.h>
 
 #include "wake/checked.h"
 #include "wake/futex-list.h"
 #include "wake/impl.h"
+
+#define SETTLE_NS 20000
 
 /* relaxed, both: the lock orders it; newcomers look without it for a change only */
 static uint32_t get_tokens(struct tl__wake_emulated *c)
@@ -103,30 +107,52 @@ static int timed_out(struct tl__wake_emulated *c)
 	return 0;
 }
 
-int tl__wake_emulated_wait(struct tl__wake_emulated *c,
-			   struct tl__wake_mutex *m, int clock,
-			   uint64_t deadline_ns)
+bool tl__wake_emulated_enter(struct tl__wake_emulated *c,
+			     struct tl__wake_mutex *m, int clock,
+			     uint64_t deadline_ns, int *result)
 {
 	struct tl__lock *l;
-	int r;
 
-	if (unlikely(!tl__wake_clock_ok(clock)))
-		return -EINVAL;
+	if (unlikely(!tl__wake_clock_ok(clock))) {
+		*result = -EINVAL;
+		return false;
+	}
 	l = lock(c);
-	if (get_tokens(c))
-		return come_later(c, l, m, clock, deadline_ns);
+	if (get_tokens(c)) {
+		*result = come_later(c, l, m, clock, deadline_ns);
+		return false;
+	}
 	tl__wake_checked_mutex(c, m, c->waiting ? c->mutex : m);
 	c->mutex = m;
 	c->waiting++;
 	tl__unlock(l);
 	tl__wake_mutex_unlock(m);
-	r = tl__wake_sem_wait(&c->sem, clock, deadline_ns, false);
-	if (r)
+	return true;
+}
+
+int tl__wake_emulated_leave(struct tl__wake_emulated *c,
+			    struct tl__wake_mutex *m, int slept)
+{
+	int r = 0;
+
+	if (slept)
 		r = timed_out(c);
 	else
 		taken(c);
 	tl__wake_mutex_lock(m);
 	return r;
+}
+
+int tl__wake_emulated_wait(struct tl__wake_emulated *c,
+			   struct tl__wake_mutex *m, int clock,
+			   uint64_t deadline_ns)
+{
+	int r;
+
+	if (!tl__wake_emulated_enter(c, m, clock, deadline_ns, &r))
+		return r;
+	r = tl__wake_sem_wait(&c->sem, clock, deadline_ns, false);
+	return tl__wake_emulated_leave(c, m, r);
 }
 
 static void send(struct tl__wake_emulated *c, uint32_t most)
@@ -149,6 +175,23 @@ void tl__wake_emulated_signal(struct tl__wake_emulated *c)
 void tl__wake_emulated_broadcast(struct tl__wake_emulated *c)
 {
 	send(c, UINT32_MAX);
+}
+
+void tl__wake_emulated_settle(struct tl__wake_emulated *c)
+{
+	struct timespec pause = { .tv_nsec = SETTLE_NS };
+	struct tl__lock *l;
+	bool busy;
+
+	for (;;) {
+		l = lock(c);
+		busy = get_tokens(c) || c->newcomers;
+		tl__unlock(l);
+		if (!busy)
+			return;
+		/* They run already, or are about to. */
+		nanosleep(&pause, NULL);
+	}
 }
 
 /* --- the table --------------------------------------------------------------- */

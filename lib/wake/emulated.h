@@ -24,6 +24,21 @@ _Static_assert(sizeof(struct tl__wake_emulated) <= 40, "it fits into pthread's")
 int tl__wake_emulated_wait(struct tl__wake_emulated *c,
 			   struct tl__wake_mutex *m, int clock,
 			   uint64_t deadline_ns);
+/*
+ * The parts of a wait, for who has a sleep of his own. tl__wake_emulated_enter() gives
+ * @m up, then he waits for @c->sem, then tl__wake_emulated_leave() is told with what
+ * result, and takes @m again: if that is not 0 his time is up, or he was cancelled,
+ * and takes no signal from others. False: the wait is over, with *@result.
+ */
+bool tl__wake_emulated_enter(struct tl__wake_emulated *c,
+			     struct tl__wake_mutex *m, int clock,
+			     uint64_t deadline_ns, int *result);
+int tl__wake_emulated_leave(struct tl__wake_emulated *c,
+			    struct tl__wake_mutex *m, int slept);
+
+/* Returns when those that were woken don't come back to @c any more. */
+void tl__wake_emulated_settle(struct tl__wake_emulated *c);
+
 void tl__wake_emulated_signal(struct tl__wake_emulated *c);
 void tl__wake_emulated_broadcast(struct tl__wake_emulated *c);
 

@@ -67,6 +67,36 @@ static void test_crossing(void)
 	tap_diag("%d rounds, %d timed out", round, timed_out);
 }
 
+/*
+ * Alone, signalled, and his time is up before the token comes: the signal was his, and he takes the token with him.
+ */
+static void test_told_late(void)
+{
+	struct tl__wake_emulated *c = cond();
+	int round, told = 0, left = 0;
+
+	for (round = 0; round < turns(40) && !told; round++) {
+		struct tl__lock *lock = &tl__wake_lock_of(&room.c)->lock;
+		struct guest g;
+
+		memset(&room, 0, sizeof(room));
+		room.w = tl_wake_find("emulated");
+		let_in(&room, &g, 0, in_ns(2 * MS));
+		/* What a signal does, but for the token: it is about to be there. */
+		tl__lock(lock);
+		c->waiting--;
+		atomic_store(&c->tokens, 1);
+		tl__unlock(lock);
+		nap(5 * MS);
+		tl__wake_sem_post(&c->sem, 1);
+		pthread_join(g.thread, NULL);
+		told += g.result == 0;
+		left += !nothing_left();
+	}
+	tap_ok(told > 0, "who is signalled when his time is over, and has not said so, is told 0");
+	tap_is(left, 0, "and takes his token with him");
+}
+
 /* While a token is on its way to one that waits, others come: the counters say so, and the token is not there yet. */
 static void test_newcomers(void)
 {
@@ -94,9 +124,10 @@ static void test_newcomers(void)
 
 int main(void)
 {
-	tap_plan(2 + 4);
+	tap_plan(2 + 2 + 4);
 	tap_seed();
 	test_crossing();
+	test_told_late();
 	test_newcomers();
 	return tap_exit();
 }

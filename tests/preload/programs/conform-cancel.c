@@ -56,11 +56,6 @@ static void *wait_robust(void *mutex)
 	return NULL;
 }
 
-static int emulated(void)
-{
-	return !strcmp(kind, "emulated");
-}
-
 static void cancel_waiter(pthread_mutex_t *mutex)
 {
 	pthread_t t;
@@ -72,12 +67,6 @@ static void cancel_waiter(pthread_mutex_t *mutex)
 		sleep_ms(1);
 	sleep_ms(20);
 	IS(pthread_cancel(t), 0);
-	/* A sleep in the emulated one goes on until it is woken. */
-	if (emulated()) {
-		pthread_mutex_lock(mutex);
-		pthread_cond_broadcast(&c);
-		pthread_mutex_unlock(mutex);
-	}
 	IS(pthread_join(t, &r), 0);
 	OK(r == PTHREAD_CANCELED);
 	IS(pthread_mutex_trylock(mutex), 0);
@@ -167,8 +156,6 @@ static void test_no_signal_lost(void)
 	pthread_t t[3];
 	int i, j, before;
 
-	if (emulated())
-		return;
 	for (i = 0; i < 600; i++) {
 		waiting = tickets = woken = 0;
 		for (j = 0; j < 3; j++)
