@@ -20,7 +20,7 @@ trap 'rm -rf "$tmp"' EXIT
 
 # Other interpreters, where there are some: one a line.
 others=$(ls -d "${PYENV_ROOT:-$HOME/.pyenv}"/versions/*/bin/python 2>/dev/null)
-tap_plan $((25 + 2 * $(echo "$others" | grep -c .)))
+tap_plan $((26 + 2 * $(echo "$others" | grep -c .)))
 
 # go ARGS...: runs it with statistics; sets $status, $out and the last line of them
 go() {
@@ -54,7 +54,8 @@ done
 go --gil priority --cpu-floor 90 -- "$python" "$programs/gil-io.py" talk 6000
 tap_is "$status $out" "0 done" "a thread that never lets go for long"
 is_over phases 0 "the floor comes in"
-is_over put_off 0 "... and the IO thread has to wait"
+[ $(($(count put_off) + $(count held_off))) -gt 0 ]
+tap_result $? "... and the IO thread has to wait" "$stats"
 go --gil priority --cpu-floor 0 -- "$python" "$programs/gil-io.py" sleep 50
 tap_is "$(count phases) $(count put_off)" "0 0" "without a floor nobody has to"
 
@@ -64,15 +65,39 @@ go --gil priority -- "$python" "$programs/processes.py"
 tap_is $status 0 "... and processes"
 go --gil priority --cond futex -- "$python" "$programs/processes.py"
 tap_is $status 0 "... with futexes"
-go --gil priority -- "$python" -c 'import os, runpy, sys
+# Known before the fork, and somebody waits for it: what the child has of that is gone.
+go --gil priority -- "$python" -c 'import os, runpy, sys, threading
 sys.argv = ["x", "sleep", "30"]
+runpy.run_path("'"$programs"'/gil-io.py")
+def burn():
+    while True: pass
+threading.Thread(target=burn, daemon=True).start()
 if os.fork() == 0:
     runpy.run_path("'"$programs"'/gil-io.py")
 else:
-    os.wait()
-    runpy.run_path("'"$programs"'/gil-io.py")'
-tap_is "$status $(grep -c '"gils_learnt":1,' "$tmp/err")" "0 2" \
+    os._exit(os.wait()[1] != 0)'
+tap_is "$status $(grep -c '"gils_learnt":2,' "$tmp/err")" "0 1" \
 	"a child learns the GIL anew"
+
+# Born by a thread with a short slice, and computes: Linux 6.12 shows what slice it has.
+go --gil priority -- "$python" -c 'import threading, time
+stop, turns = False, [0, 0]
+def burn(i):
+    while not stop: turns[i] += 1
+def slice_of(t):
+    with open("/proc/self/task/%d/sched" % t.native_id) as f:
+        return [int(l.split()[-1]) for l in f if l.startswith("se.slice")]
+usual = slice_of(threading.main_thread())
+threads = [threading.Thread(target=burn, args=(i,)) for i in range(2)]
+threads[0].start()
+for _ in range(100): time.sleep(0.001)
+short = slice_of(threading.main_thread())
+threads[1].start()
+seen = turns[1]
+while turns[1] < seen + 3000000: time.sleep(0.01)
+print(usual == short or slice_of(threads[1]) == usual)
+stop = True'
+tap_is "$status $out" "0 True" "a thread that computes has its usual slice, whoever made it"
 
 while read -r other; do
 	[ -n "$other" ] || continue
