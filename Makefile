@@ -175,6 +175,7 @@ tool_objs = $(if $(FOLDER_$(1)),$(patsubst %.c,$(O)/%.o,$(sort \
 TOOL_OBJS := $(foreach t,$(TOOL_NAMES),$(call tool_objs,$(t)))
 $(foreach t,$(TOOL_NAMES),$(eval $(O)/tools/$(t): $(call tool_objs,$(t))))
 .SECONDARY: $(TOOLS:%=%.o) $(TOOL_OBJS)
+$(O)/tools/tl-giltest $(O)/tools/tl-wakelat: $(O)/tools/plot/gnuplot.o
 # Its burner and its queue's lock are those of tl-giltest.
 $(O)/tools/tl-testserver: $(O)/tools/giltest/lock.o $(O)/tools/giltest/work.o
 $(O)/tools/tl-testserver.o $(call tool_objs,tl-testserver): | packages-demo
@@ -187,6 +188,7 @@ $(O)/libdir.h: FORCE
 $(O)/tools/tl-run.o: $(O)/libdir.h
 $(O)/tools/tl-run.o: CPPFLAGS += -include $(O)/libdir.h
 
+$(O)/tools/%.o: CPPFLAGS += -Itools
 $(O)/tools/%: $(O)/tools/%.o $(O)/libtasklet.a
 	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) \
 		$(filter %.a,$^) $(LDLIBS_$*) $(LDLIBS_LIB)

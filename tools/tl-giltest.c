@@ -20,6 +20,7 @@
 
 #include "base/num.h"
 #include "giltest/run.h"
+#include "plot/gnuplot.h"
 
 enum {
 	EXIT_USAGE = 2,
@@ -223,11 +224,9 @@ static int show(const struct program *p, const struct results *results)
 	if (!p->svg)
 		return EXIT_SUCCESS;
 	r = results_draw(results, p->svg_fd);
-	if (r == -ENOENT)
-		fputs("tl-giltest: there is no gnuplot to draw with\n", stderr);
-	else if (r)
-		fail(p->svg, r);
-	return r ? EXIT_FAILURE : EXIT_SUCCESS;
+	if (close(p->svg_fd) && !r)
+		r = -errno;
+	return r ? gnuplot_complain("tl-giltest", p->svg, r) : EXIT_SUCCESS;
 }
 
 static int measure(struct program *p, struct echo *echo)
@@ -251,13 +250,21 @@ static int measure(struct program *p, struct echo *echo)
 	return r ? EXIT_FAILURE : status;
 }
 
-/* At the beginning: not to find out after minutes that it can't be written. */
+/*
+ * At the beginning: not to find out after minutes that it can't be drawn. What was
+ * there stays until there is a picture.
+ */
 static int open_svg(struct program *p)
 {
+	int r;
+
 	if (!p->svg)
 		return 0;
-	p->svg_fd = open(p->svg, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	return p->svg_fd < 0 ? fail(p->svg, -errno) : 0;
+	p->svg_fd = open(p->svg, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+	if (p->svg_fd < 0)
+		return fail(p->svg, -errno);
+	r = gnuplot_check();
+	return r ? gnuplot_complain("tl-giltest", p->svg, r) : 0;
 }
 
 int main(int argc, char **argv)

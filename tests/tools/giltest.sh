@@ -72,9 +72,15 @@ test_failures() {
 	timeout 60 "$tool" -q -p ticks -l futex -c e --pins 1 \
 		>/dev/full 2>"$tmp/err"
 	tap_like "$? $(cat "$tmp/err")" '^1 .*output' "a disk that is full"
+	echo old >"$tmp/x.svg"
 	PATH=$tmp run_quick --svg "$tmp/x.svg"
-	tap_like "$status $(cat "$tmp/err")" '^1 .*no gnuplot' "no gnuplot"
-	tap_like "$(cat "$tmp/out")" 'On 1 processor' "... but there are tables"
+	tap_like "$status $(cat "$tmp/out" "$tmp/err" "$tmp/x.svg")" '^1 .*needs gnuplot.*old$' \
+		"no gnuplot: said before anything is measured, and the old picture stays"
+	if needs gnuplot "a disk that is full for the picture"; then
+		run_quick --svg /dev/full
+		tap_like "$status $(cat "$tmp/err")" '^1 .*/dev/full: No space' \
+			"a disk that is full for the picture"
+	fi
 }
 
 # With a limit of so many KiB of memory, in steps.

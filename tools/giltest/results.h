@@ -61,10 +61,7 @@ double results_bytecode_ns(const struct results *r);
 int results_write_table(const struct results *r, FILE *f);
 int results_write_json(const struct results *r, FILE *f);
 
-/*
- * Makes gnuplot draw into @fd. -ENOENT: there is no gnuplot; -EIO: it failed, and
- * has said why on stderr.
- */
+/* Draws them as SVG. As gnuplot_draw(). */
 int results_draw(const struct results *r, int fd);
 
 #endif

@@ -4,22 +4,14 @@
  * one CPU thread, over what that thread keeps. A GIL is good if it is at the right
  * (the CPU thread keeps its rate) and, for latencies, below; for pairs, above.
  *
- * A policy has a colour and a lock a shape. gnuplot draws; it gets its script by a
- * pipe and writes into the descriptor itself.
+ * A policy has a colour and a lock a shape.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
-#include <signal.h>
-#include <spawn.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
+#include "plot/gnuplot.h"
 #include "results.h"
-
-extern char **environ;
 
 /* All in pixels; a panel's own margins are in what it takes. */
 #define WIDTH_OF_PANEL 470
@@ -246,8 +238,9 @@ static void write_panel(const struct drawing *d, enum row row, unsigned int pin)
 	fputs("unset label\n", d->f);
 }
 
-static void write_script(const struct results *r, FILE *f)
+static void write_script(FILE *f, const void *results)
 {
+	const struct results *r = results;
 	struct drawing d = { .f = f, .r = r, .pins = r->plan->pin_count };
 	unsigned int pin, n = 0;
 	enum row row;
@@ -271,73 +264,7 @@ static void write_script(const struct results *r, FILE *f)
 	fputs("unset multiplot\n", f);
 }
 
-/* --- gnuplot -------------------------------------------------------------- */
-
-/* Its standard input is to be @in, its output @out. Returns 0 or -errno. */
-static int start_gnuplot(int in, int out, pid_t *pid)
-{
-	char name[] = "gnuplot", *argv[] = { name, NULL };
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attr;
-	sigset_t none;
-	int r = posix_spawn_file_actions_init(&actions);
-
-	if (r)
-		return -r;
-	r = posix_spawnattr_init(&attr);
-	if (r) {
-		posix_spawn_file_actions_destroy(&actions);
-		return -r;
-	}
-	sigemptyset(&none);
-	r = posix_spawnattr_setsigmask(&attr, &none);
-	if (!r)
-		r = posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
-	if (!r)
-		r = posix_spawn_file_actions_adddup2(&actions, in,
-						     STDIN_FILENO);
-	if (!r)
-		r = posix_spawn_file_actions_adddup2(&actions, out,
-						     STDOUT_FILENO);
-	if (!r)
-		r = posix_spawnp(pid, name, &actions, &attr, argv, environ);
-	posix_spawnattr_destroy(&attr);
-	posix_spawn_file_actions_destroy(&actions);
-	return -r;
-}
-
-static int feed(const struct results *r, int fd)
-{
-	FILE *f = fdopen(fd, "w");
-	bool failed;
-
-	if (!f) {
-		close(fd);
-		return -ENOMEM;
-	}
-	write_script(r, f);
-	failed = ferror(f);
-	return fclose(f) || failed ? -EIO : 0;
-}
-
 int results_draw(const struct results *r, int fd)
 {
-	int ends[2], status = 0, fed, started;
-	pid_t pid;
-
-	if (pipe2(ends, O_CLOEXEC))
-		return -errno;
-	/* One that ends early is found out by its status. */
-	signal(SIGPIPE, SIG_IGN);
-	started = start_gnuplot(ends[0], fd, &pid);
-	close(ends[0]);
-	if (started) {
-		close(ends[1]);
-		return started;
-	}
-	fed = feed(r, ends[1]);
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return -errno;
-	return fed ? fed : WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -EIO;
+	return gnuplot_draw(write_script, r, fd);
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "files.h"
+#include "plot/gnuplot.h"
 #include "saved.h"
 #include "show.h"
 
@@ -70,32 +71,17 @@ static int write_saved(struct outputs *o, const struct results *results)
 	return r ? complain(o->save.path, r) : EXIT_SUCCESS;
 }
 
-static int gnuplot_failed(int r)
-{
-	if (r == -ENOENT)
-		fprintf(stderr, "tl-wakelat: --svg needs gnuplot, and there is "
-			"none (package gnuplot-nox)\n");
-	else if (r == -EPROTO)
-		fprintf(stderr, "tl-wakelat: gnuplot failed\n");
-	else
-		return complain("gnuplot", r);
-	return EXIT_FAILURE;
-}
-
 static int write_svg(struct outputs *o, const struct results *results)
 {
 	int r;
 
 	if (!o->svg.path)
 		return EXIT_SUCCESS;
-	r = empty_output(&o->svg);
-	if (!r)
-		r = plot_svg(results, o->svg.fd);
+	r = plot_svg(results, o->svg.fd);
 	if (close(o->svg.fd) && !r)
 		r = -errno;
-	if (r == -ENOENT || r == -EPROTO)
-		return gnuplot_failed(r);
-	return r ? complain(o->svg.path, r) : EXIT_SUCCESS;
+	return r ? gnuplot_complain("tl-wakelat", o->svg.path, r) :
+		   EXIT_SUCCESS;
 }
 
 int outputs_write(struct outputs *o, const struct results *results)
@@ -109,8 +95,9 @@ int outputs_prepare(struct outputs *o)
 
 	if (open_output(&o->save) || open_output(&o->svg))
 		return EXIT_FAILURE;
-	r = o->svg.path ? plot_check() : 0;
-	return r ? gnuplot_failed(r) : EXIT_SUCCESS;
+	r = o->svg.path ? gnuplot_check() : 0;
+	return r ? gnuplot_complain("tl-wakelat", o->svg.path, r) :
+		   EXIT_SUCCESS;
 }
 
 int results_load(const char *path, struct results *results)

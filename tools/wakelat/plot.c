@@ -2,22 +2,13 @@
 /*
  * Latency curves as a picture: a panel for each setting, one legend for all.
  *
- * gnuplot draws. It reads its script from a file in memory and writes to another
- * one, so that neither of the two can wait for the other, and what goes to the
- * user's file is a whole picture or nothing.
- *
  * Percentiles are on a scale on which each further nine is as wide as the one
  * before: x = -log10(1 - p).
  */
-#include <errno.h>
 #include <math.h>
-#include <spawn.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "base/alloc.h"
+#include "plot/gnuplot.h"
 #include "show.h"
 
 #define PANEL_WIDTH 380
@@ -31,8 +22,6 @@
 #define NINES_MAX 4
 #define DECADES 6		/* of time that a panel shows, more or less */
 #define STEP 0.003		/* of a panel: points closer than that are left out */
-
-extern char **environ;
 
 /* One colour a family, dashes for its variants; colours that most eyes tell apart. */
 static const struct style {
@@ -274,131 +263,20 @@ static void write_legend(const struct picture *p)
 	fputs("\nunset multiplot\n", p->f);
 }
 
-static void write_script(struct picture *p)
+static void write_script(FILE *f, const void *results)
 {
+	struct picture p = { .results = results, .f = f };
 	int panel;
 
-	survey(p);
-	write_data(p);
-	write_settings(p);
-	for (panel = 0; panel < p->panels; panel++)
-		write_panel(p, panel);
-	write_legend(p);
-}
-
-/* --- the program --------------------------------------------------------------------- */
-
-/* -1 where a descriptor shall stay what it is. */
-static int run_gnuplot(int in, int out, const char *argument)
-{
-	char name[] = "gnuplot", *argv[3] = { name, NULL, NULL };
-	posix_spawn_file_actions_t actions;
-	char buf[16];
-	int status, r;
-	pid_t pid;
-
-	if (argument) {
-		snprintf(buf, sizeof(buf), "%s", argument);
-		argv[1] = buf;
-	}
-	r = posix_spawn_file_actions_init(&actions);
-	if (r)
-		return -r;
-	if (in >= 0)
-		r = posix_spawn_file_actions_adddup2(&actions, in, 0);
-	if (!r)
-		r = posix_spawn_file_actions_adddup2(&actions, out, 1);
-	if (!r)
-		r = posix_spawnp(&pid, name, &actions, NULL, argv, environ);
-	posix_spawn_file_actions_destroy(&actions);
-	if (r)
-		return -r;
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return -errno;
-	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -EPROTO;
-}
-
-static int new_memory(const char *name)
-{
-	int fd;
-
-	if (tl__fault())
-		return -ENOMEM;
-	fd = memfd_create(name, MFD_CLOEXEC);
-	return fd < 0 ? -errno : fd;
-}
-
-int plot_check(void)
-{
-	int out = new_memory("version"), r;
-
-	if (out < 0)
-		return out;
-	r = run_gnuplot(-1, out, "--version");
-	close(out);
-	return r;
-}
-
-/* All of @from, which must be a whole picture. */
-static int copy(int from, int to)
-{
-	static const char end[] = "</svg>";
-	char buf[4096];
-	off_t size = lseek(from, 0, SEEK_END);
-	ssize_t n, done;
-
-	n = size < 32 ? 0 : pread(from, buf, 32, size - 32);
-	if (n <= 0 || !memmem(buf, (size_t)n, end, sizeof(end) - 1))
-		return -EPROTO;
-	if (lseek(from, 0, SEEK_SET))
-		return -errno;
-	while ((n = read(from, buf, sizeof(buf))) > 0) {
-		for (done = 0; done < n;) {
-			ssize_t w = write(to, buf + done, (size_t)(n - done));
-
-			if (w < 0 && errno != EINTR)
-				return -errno;
-			done += w > 0 ? w : 0;
-		}
-	}
-	return n < 0 ? -errno : 0;
-}
-
-static int draw(const struct results *results, int script, int out)
-{
-	struct picture picture = { .results = results };
-	int fd = dup(script), r;
-
-	if (fd < 0)
-		return -errno;
-	picture.f = fdopen(fd, "w");
-	if (!picture.f) {
-		r = -errno;
-		close(fd);
-		return r;
-	}
-	write_script(&picture);
-	r = ferror(picture.f) ? -EIO : 0;
-	if (fclose(picture.f) || r)
-		return -EIO;
-	if (lseek(script, 0, SEEK_SET))
-		return -errno;
-	return run_gnuplot(script, out, NULL);
+	survey(&p);
+	write_data(&p);
+	write_settings(&p);
+	for (panel = 0; panel < p.panels; panel++)
+		write_panel(&p, panel);
+	write_legend(&p);
 }
 
 int plot_svg(const struct results *results, int fd)
 {
-	int script = new_memory("script"), out, r;
-
-	if (script < 0)
-		return script;
-	out = new_memory("picture");
-	r = out < 0 ? out : draw(results, script, out);
-	if (!r)
-		r = copy(out, fd);
-	if (out >= 0)
-		close(out);
-	close(script);
-	return r;
+	return gnuplot_draw(write_script, results, fd);
 }

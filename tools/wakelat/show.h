@@ -23,15 +23,8 @@ int show_json(const struct results *results, FILE *f);
 long show_diff(const struct results *a, const struct results *b, bool json,
 	       FILE *f);
 
-/*
- * Draws the latency curves of all settings as SVG, by gnuplot. Returns 0, or
- * -errno: -ENOENT, there is no gnuplot; -EPROTO, it failed, and has said why on
- * stderr; or what a file in memory, or @fd, would not do.
- */
+/* Draws the latency curves of all settings as SVG. As gnuplot_draw(). */
 int plot_svg(const struct results *results, int fd);
-
-/* Whether gnuplot can be started: 0 or -errno, as above. */
-int plot_check(void);
 
 /* A line of words, broken at blanks where it is too long. */
 void show_wrapped(const char *text, FILE *f);
