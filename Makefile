@@ -195,10 +195,13 @@ $(O)/tools/%: $(O)/tools/%.o $(O)/libtasklet.a
 
 # --- install ----------------------------------------------------------------
 
+# The test server is for the demo and the tests.
+INSTALLED_TOOLS := $(filter-out tl-testserver,$(TOOL_NAMES))
 MAN_PAGES := $(wildcard man/*.[0-9])
+INSTALLED_PAGES := $(filter-out man/tl-testserver.1,$(MAN_PAGES))
 
 .PHONY: install uninstall
-install: lib $(O)/tools/tl-run
+install: lib $(INSTALLED_TOOLS:%=$(O)/tools/%)
 	$(Q)install -d $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(includedir)/tasklet
 	$(Q)install -m 755 $(SO) $(DESTDIR)$(libdir)/
 	$(Q)ln -sf libtasklet.so.$(VERSION) $(DESTDIR)$(libdir)/libtasklet.so.$(SOVERSION)
@@ -206,10 +209,10 @@ install: lib $(O)/tools/tl-run
 	$(Q)install -m 644 $(O)/libtasklet.a $(DESTDIR)$(libdir)/
 	$(Q)install -m 755 $(PRELOAD) $(DESTDIR)$(libdir)/
 	$(Q)install -d $(DESTDIR)$(bindir)
-	$(Q)install -m 755 $(O)/tools/tl-run $(DESTDIR)$(bindir)/
+	$(Q)install -m 755 $(INSTALLED_TOOLS:%=$(O)/tools/%) $(DESTDIR)$(bindir)/
 	$(Q)install -m 644 $(O)/tasklet.pc $(DESTDIR)$(libdir)/pkgconfig/
 	$(Q)install -m 644 include/tasklet/*.h $(DESTDIR)$(includedir)/tasklet/
-	$(Q)for page in $(MAN_PAGES); do \
+	$(Q)for page in $(INSTALLED_PAGES); do \
 		dir=$(DESTDIR)$(mandir)/man$${page##*.}; \
 		install -d $$dir && install -m 644 $$page $$dir/; done
 
@@ -219,10 +222,10 @@ uninstall:
 		$(DESTDIR)$(libdir)/libtasklet.so.$(VERSION) \
 		$(DESTDIR)$(libdir)/libtasklet.a \
 		$(DESTDIR)$(libdir)/libtasklet-preload.so \
-		$(DESTDIR)$(bindir)/tl-run \
+		$(INSTALLED_TOOLS:%=$(DESTDIR)$(bindir)/%) \
 		$(DESTDIR)$(libdir)/pkgconfig/tasklet.pc
 	$(Q)rm -rf $(DESTDIR)$(includedir)/tasklet
-	$(Q)for page in $(MAN_PAGES); do \
+	$(Q)for page in $(INSTALLED_PAGES); do \
 		rm -f $(DESTDIR)$(mandir)/man$${page##*.}/$${page##*/}; done
 
 # --- demo, clean, help ------------------------------------------------------

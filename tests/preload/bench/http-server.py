@@ -18,11 +18,12 @@ class Handler(BaseHTTPRequestHandler):
             body = b" ".join(b"%d" % n for n in counts)
         elif self.path == "/quit":
             stop = True
-            threading.Thread(target=self.server.shutdown).start()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+        if self.path == "/quit":
+            threading.Thread(target=self.server.shutdown).start()
 
     def log_message(self, *args):
         pass
