@@ -32,6 +32,6 @@ $(PRELOAD_CLIENT): $(O)/tests/preload/bench/echo-client.o $(O)/libtasklet.a
 # A test of the library's own parts.
 $(O)/tests/preload/floor: $(O)/lib/preload/gil-floor.o
 $(O)/tests/preload/protocol: $(patsubst %,$(O)/lib/preload/%.o,gil gil-floor gil-learn \
-	gil-wait slice mutex cond next settings)
+	gil-wait slice mutex cond sem next settings)
 # They come behind the archive that they need.
 $(O)/tests/preload/protocol $(O)/tests/preload/floor: LDLIBS_LIB := $(O)/libtasklet.a $(LDLIBS_LIB)

@@ -166,12 +166,41 @@ static void asked_before_phase(void)
 	tl__gil_forget(&gil.cond);
 }
 
+/* --- one that comes when another has been woken for it ------------------------------ */
+
+static void *once_computing(void *arg)
+{
+	gil_become_cpu_thread();
+	return once(arg);
+}
+
+/* It is free, and told to somebody who is about to come: an IO thread, or a CPU thread. */
+static void come_before(bool heir_is_io, void *(*fn)(void *), const char *words)
+{
+	uint64_t before = tl__gil_stats.held_off;
+	struct tl__gil *g;
+	pthread_t t;
+
+	gil_init(INTERVAL_NS);
+	g = tl__gil_of_mutex(&gil.mutex);
+	g->held = false;
+	g->heir = &gil;
+	g->heir_is_io = heir_is_io;
+	g->cpu_phase = !heir_is_io;
+	g->owed_ns = heir_is_io ? 0 : 1000000;
+	if (pthread_create(&t, NULL, fn, (void *)1))
+		tap_bail("no thread");
+	pthread_join(t, NULL);
+	tap_is((long)(tl__gil_stats.held_off - before), 1, "%s", words);
+	tl__gil_forget(&gil.cond);
+}
+
 int main(int argc, char **argv)
 {
 	/* Ours, so that checkers see what is locked. */
 	setenv("TL_PRELOAD_COND", argc > 1 ? argv[1] : "futex", 1);
 	setenv("TL_PRELOAD_GIL", "priority", 1);
-	tap_plan(25);
+	tap_plan(27);
 	play(1, 1, 30);
 	play(1, 2, 30);
 	play(3, 1, 30);
@@ -179,5 +208,8 @@ int main(int argc, char **argv)
 	play(4, 0, 30);
 	play(2, 2, 0);
 	asked_before_phase();
+	come_before(true, once_computing, "a CPU thread does not come before an IO thread "
+		    "that was woken");
+	come_before(false, once, "nor an IO thread before a CPU thread whose turn it is");
 	return tap_exit();
 }

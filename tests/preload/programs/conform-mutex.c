@@ -230,6 +230,8 @@ static void test_pi(void)
 	pthread_mutexattr_setprotocol(&attr, PTHREAD_PRIO_INHERIT);
 	IS(pthread_mutex_init(&m, &attr), 0);
 	IS(pthread_mutex_lock(&m), 0);
+	/* The C library's: it says here whose it is, ours does not. */
+	IS(m.__data.__owner, gettid());
 	IS(other_tries(&m), EBUSY);
 	IS(pthread_mutex_timedlock(&m, &soon), ETIMEDOUT);
 	IS(pthread_mutex_unlock(&m), 0);
