@@ -221,6 +221,8 @@ static double chan_rendezvous(int cpu)
 
 static double futex_rdv_x1(void) { return on_one(run_rendezvous); }
 static double chan_rdv_x1(void) { return on_one(chan_rendezvous); }
+static double futex_rdv_x2(void) { return on_two(run_rendezvous, 0, RTT_LOOPS); }
+static double chan_rdv_x2(void) { return on_two(chan_rendezvous, 0, RTT_LOOPS); }
 static double futex_x1(void) { return on_one(run_futex); }
 static double chan_x1(void) { return on_one(run_chan); }
 static double futex_x2(void) { return on_two(run_futex, 0, RTT_LOOPS); }
@@ -343,6 +345,9 @@ const struct bench bench_threads[] = {
 	{ "chan_rdv_x1", "ns", "the same with futexes: a sender waits for its receiver",
 	  "a round trip over channels without capacity, on one processor",
 	  futex_rdv_x1, chan_rdv_x1, 0, 0, 1.25 },
+	{ "chan_rdv_x2", "ns", "the same with futexes, on two processors",
+	  "a round trip over channels without capacity, on two processors",
+	  futex_rdv_x2, chan_rdv_x2, 0, 0, 1.1 },
 	{ "chan_fan_in", "ns", "a queue with pthread's mutex and conditions",
 	  "a value from one of three threads, through a channel for 64",
 	  queue_fan_in, chan_fan_in, 0, 0, 1 },

@@ -142,6 +142,8 @@ static void test_ways(void)
 
 /* --- the futex that gets lost ------------------------------------------------------------------------------------- */
 
+#define FUTEX2_PRIVATE_BIT 128
+
 static _Atomic uint32_t word;
 
 static void *rings(void *arg)
@@ -168,7 +170,7 @@ static int armed_alone(bool private)
 	sqe = tl__uring_sqe(&u);
 	tl__uring_prep_futex_wait(sqe, &word, 0);
 	if (private)
-		sqe->fd |= 128;		/* FUTEX2_PRIVATE */
+		sqe->fd |= FUTEX2_PRIVATE_BIT;
 	tl__uring_submit(&u, false);
 	t = start(rings, private ? &t : NULL);
 	reach(1);
@@ -192,7 +194,10 @@ static int alone_in_child(bool private)
 static void test_lost(void)
 {
 	int private = alone_in_child(true), shared = alone_in_child(false);
+	struct io_uring_sqe sqe;
 
+	tl__uring_prep_futex_wait(&sqe, &word, 0);
+	tap_ok(!(sqe.fd & FUTEX2_PRIVATE_BIT), "1: what a ring waits for is never a private futex");
 	if (shared == 77) {
 		tap_skip("no futexes in io_uring here");
 		return;
@@ -209,7 +214,7 @@ int main(void)
 #if defined(__SANITIZE_THREAD__)
 	tap_skip_all("threads after a fork are too much for the thread sanitizer");
 #endif
-	tap_plan(4);
+	tap_plan(5);
 	test_ways();
 	test_lost();
 	return tap_exit();
