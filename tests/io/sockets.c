@@ -885,7 +885,7 @@ static void test_kill(void)
 
 int main(void)
 {
-	iotest_begin(146);
+	iotest_begin(147);
 	test_echo();
 	test_accept();
 	test_connect_errors();
