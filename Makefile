@@ -253,7 +253,7 @@ lint: packages-lint
 help:
 	@sed -n 's/^# \{0,1\}//; 3,10p' Makefile
 	@echo 'Targets: lib tools install uninstall demo check check-checked check-asan check-ubsan'
-	@echo '         check-tsan check-valgrind check-epoll check-aarch64 soak bench lint clean'
+	@echo '         check-tsan check-valgrind check-aarch64 explore soak bench lint clean'
 
 -include $(LIB_OBJS:.o=.d) $(PRELOAD_OBJS:.o=.d) \
 	$(PRELOAD_CHECKED_OBJS:.o=.d) $(TOOLS:%=%.d) $(TOOL_OBJS:.o=.d)
