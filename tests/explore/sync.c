@@ -333,7 +333,7 @@ const struct explore_scenario explore_sync[] = {
 	{ SCENARIO(cond_deadline, 2), .begin = begin, .what = "notified or timed out, as the notifier was told" },
 	{ SCENARIO(barrier, 2), .begin = begin, .what = "two rounds: each has a first and a second" },
 	{ SCENARIO(barrier_deadline, 2), .begin = begin, .what = "one gives up: both know, or neither" },
-	{ SCENARIO(barrier_abort, 3), .begin = begin, .what = "aborted: both know, or neither" },
+	{ SCENARIO(barrier_abort, 3), .begin = begin, .bound = 2, .what = "aborted: both know, or neither" },
 	{ SCENARIO(sem, 3), .begin = begin, .bound = 2, .what = "no token is lost with one that gives up" },
 	{ SCENARIO(event, 2), .begin = begin, .what = "who waits sees it set" },
 	{ SCENARIO(rwlock, 3), .begin = begin, .bound = 2, .what = "one writer or readers, and all get in" },
