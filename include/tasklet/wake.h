@@ -28,12 +28,11 @@
  *	- A wait may end for no reason. Signals are not lost: a signal ends the
  *	  wait of somebody who waited when it was sent, whoever comes later, and
  *	  also if it crosses a deadline: who was chosen returns 0.
- *	- Nothing has to be destroyed. The memory of a mutex may be used for
- *	  something else once the last unlock has begun to return in the thread
- *	  that locks it last (locks it, unlocks it, frees it); that of a semaphore
- *	  once the last sem_wait() has returned; that of a condition once all
- *	  waits have returned, or, but for emulated and pthread, as soon as nobody
- *	  waits and a broadcast has returned, though those that it woke have not.
+ *	- The memory of a mutex may be used for something else once the last unlock
+ *	  has begun to return in the thread that locks it last (locks it, unlocks
+ *	  it, frees it); that of a semaphore once the last sem_wait() has returned;
+ *	  that of a condition once all waits have returned, or after a broadcast
+ *	  and cond_destroy(), though those that it woke have not returned.
  *	- Objects are for the threads of one process, and not robust. In the child
  *	  of a fork, futex and emulated know that nobody else waits any more; a
  *	  mutex that another thread had then stays locked.
@@ -88,6 +87,14 @@ struct tl_wake {
 	void (*cond_signal)(struct tl_wake_cond *cond);
 	/* Ends the wait of all who wait. */
 	void (*cond_broadcast)(struct tl_wake_cond *cond);
+
+	/*
+	 * Nobody waits but those that signals and broadcasts have woken: returns
+	 * when they don't come back to the memory of @cond any more, whoever has
+	 * the mutex. It is a condition again if all of its bytes are zero. At once
+	 * but with emulated and pthread, which wait until each of them has run.
+	 */
+	void (*cond_destroy)(struct tl_wake_cond *cond);
 
 	/* Takes a token, when there is one. */
 	int (*sem_wait)(struct tl_wake_sem *sem, int clock,

@@ -115,6 +115,7 @@ const struct tl_wake tl__wake_birrell = {
 	.cond_wait = wait,
 	.cond_signal = send_one,
 	.cond_broadcast = send_all,
+	.cond_destroy = tl__wake_table_cond_done,
 	.sem_wait = tl__wake_table_sem_wait,
 	.sem_try_wait = tl__wake_table_sem_try_wait,
 	.sem_post = tl__wake_table_sem_post,

@@ -3,9 +3,10 @@
  * The emulated condition, and its table; the rest of the table is futex.c's.
  *
  * Owns the counters of struct tl__wake_emulated, under one of the static locks of
- * futex-cond.c, which is a leaf: in a child of a fork it can be made anew. The invariant: as many sleep on the semaphore, or are about to or have just
- * been woken, as `waiting` and `tokens` say together; all of the tokens are
- * there, have been taken by one who has not said so yet, or are about to be posted.
+ * futex-cond.c, which is a leaf: in a child of a fork it can be made anew. The
+ * invariant: as many sleep on the semaphore, or are about to or have just been
+ * woken, as `waiting` and `tokens` say together; all of the tokens are there, have
+ * been taken by one who has not said so yet, or are about to be posted.
  *
  * Nobody joins them while `tokens` is not 0: he could take the token of one who
  * was there when it was sent. So a newcomer sleeps until they are all taken, and
@@ -219,6 +220,11 @@ static void send_all(struct tl_wake_cond *cond)
 	tl__wake_emulated_broadcast(cond_of(cond));
 }
 
+static void settle(struct tl_wake_cond *cond)
+{
+	tl__wake_emulated_settle(cond_of(cond));
+}
+
 const struct tl_wake tl__wake_emulated = {
 	.name = "emulated",
 	.mutex_lock = tl__wake_table_lock,
@@ -227,6 +233,7 @@ const struct tl_wake tl__wake_emulated = {
 	.cond_wait = wait,
 	.cond_signal = send_one,
 	.cond_broadcast = send_all,
+	.cond_destroy = settle,
 	.sem_wait = tl__wake_table_sem_wait,
 	.sem_try_wait = tl__wake_table_sem_try_wait,
 	.sem_post = tl__wake_table_sem_post,

@@ -36,14 +36,15 @@ void tl__wake_locks_reset(void)
 
 /* --- the queue; under its lock ---------------------------------------------- */
 
-/* relaxed, both: the lock orders it; signals only want to know whether it is NULL */
 static struct tl__wake_node *get_queue(struct tl__wake_cond *c)
 {
 	/* Those that waited in the parent are not here. */
 	if (unlikely(c->forks != tl__wake_forks)) {
 		c->forks = tl__wake_forks;
+		/* relaxed: the lock orders it */
 		atomic_store_explicit(&c->first, NULL, memory_order_relaxed);
 	}
+	/* relaxed: it is written under the lock, which orders it */
 	return atomic_load_explicit(&c->first, memory_order_relaxed);
 }
 
@@ -67,7 +68,12 @@ static void set_queue(struct tl__wake_lock *lock, struct tl__wake_cond *c,
 			lock->queues->prev_queue = &first->next_queue;
 		lock->queues = first;
 	}
-	atomic_store_explicit(&c->first, first, memory_order_relaxed);
+	/*
+	 * release: pairs with tl__wake_cond_is_empty(). Who sees that the last one
+	 * has left may give the condition back, without the lock: this is our last
+	 * access.
+	 */
+	atomic_store_explicit(&c->first, first, memory_order_release);
 }
 
 /* Whether somebody waits for the condition that was, or is, at @c. */

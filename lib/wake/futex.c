@@ -59,6 +59,11 @@ static void send_all(struct tl_wake_cond *cond)
 	tl__wake_cond_broadcast(cond_of(cond));
 }
 
+void tl__wake_table_cond_done(struct tl_wake_cond *cond)
+{
+	(void)cond;
+}
+
 int tl__wake_table_sem_wait(struct tl_wake_sem *sem, int clock,
 			    uint64_t deadline_ns)
 {
@@ -85,6 +90,7 @@ const struct tl_wake tl__wake_futex = {
 	.cond_wait = wait,
 	.cond_signal = send_one,
 	.cond_broadcast = send_all,
+	.cond_destroy = tl__wake_table_cond_done,
 	.sem_wait = tl__wake_table_sem_wait,
 	.sem_try_wait = tl__wake_table_sem_try_wait,
 	.sem_post = tl__wake_table_sem_post,

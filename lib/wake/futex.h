@@ -294,12 +294,15 @@ void tl__wake_cond_signal_slow(struct tl__wake_cond *c);
 void tl__wake_cond_broadcast_slow(struct tl__wake_cond *c);
 
 /*
- * relaxed: who waits has queued himself before he gave the mutex up. Whoever has
- * had the mutex since sees it; to others it is open whether they came first.
+ * Who waits has queued himself before he gave the mutex up. Whoever has had the
+ * mutex since sees it; to others it is open whether they came first.
+ *
+ * acquire: pairs with the queue's last store by one who left it with his time over:
+ * a broadcast that finds nobody may be followed by the condition's end.
  */
 static inline bool tl__wake_cond_is_empty(struct tl__wake_cond *c)
 {
-	return !atomic_load_explicit(&c->first, memory_order_relaxed);
+	return !atomic_load_explicit(&c->first, memory_order_acquire);
 }
 
 static inline void tl__wake_cond_signal(struct tl__wake_cond *c)

@@ -13,6 +13,9 @@ extern const struct tl_wake tl__wake_emulated;
 extern const struct tl_wake tl__wake_pthread;
 extern const struct tl_wake tl__wake_birrell;
 
+/* Whoever was woken is done with the condition when signal and broadcast return. */
+void tl__wake_table_cond_done(struct tl_wake_cond *cond);
+
 /* The mutex and the semaphore of futex.c, which `emulated` and `birrell` have too. */
 void tl__wake_table_lock(struct tl_wake_mutex *mutex);
 int tl__wake_table_try_lock(struct tl_wake_mutex *mutex);

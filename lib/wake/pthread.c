@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
  * What the C library has, as a table: to compare with. Relies on what its
- * initializers are made of: bytes that are zero. Nothing is destroyed, which on
- * Linux gives nothing back; but for a condition pthread_cond_destroy() would also
- * wait until those that were woken have left. Its waits are cancellation points,
- * which ours are not: it is switched off meanwhile.
+ * initializers are made of: bytes that are zero. Mutexes and semaphores are not
+ * destroyed, which on Linux would give nothing back. Its waits are cancellation
+ * points, which ours are not: it is switched off meanwhile.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -79,6 +78,11 @@ static void send_all(struct tl_wake_cond *cond)
 	pthread_cond_broadcast(cond_of(cond));
 }
 
+static void destroy(struct tl_wake_cond *cond)
+{
+	pthread_cond_destroy(cond_of(cond));
+}
+
 static int wait_for_token(struct tl_wake_sem *sem, int clock,
 			  uint64_t deadline_ns)
 {
@@ -128,6 +132,7 @@ const struct tl_wake tl__wake_pthread = {
 	.cond_wait = wait,
 	.cond_signal = send_one,
 	.cond_broadcast = send_all,
+	.cond_destroy = destroy,
 	.sem_wait = wait_for_token,
 	.sem_try_wait = try_token,
 	.sem_post = post,
