@@ -63,6 +63,15 @@ TL_API int tl_barrier_wait_until(struct tl_barrier *barrier,
 				 uint64_t deadline_ns);
 
 /*
+ * tl_barrier_try_wait - arrive, if the caller is the last
+ *
+ * Returns parties - 1 after the action; -EAGAIN, without having arrived: others
+ * are still to come, or an action runs; -EPIPE: it is broken; or the action's
+ * result. Blocks or switches only in the action. Works while a tasklet is killed.
+ */
+TL_API int tl_barrier_try_wait(struct tl_barrier *barrier);
+
+/*
  * tl_barrier_reset - begin anew: those that wait get -EPIPE, it is not broken
  * tl_barrier_abort - break it: those that wait, or come, get -EPIPE
  *

@@ -11,6 +11,7 @@
  * A notification goes to those that wait when it is made, first come first
  * served, and to nobody else: none is kept for later, and none is lost because
  * the one it went to is slow to run, or another's wait was killed or timed out.
+ * So there is no wait that only tries: it could find nothing.
  *
  * Whatever a wait returns, the lock is held again, with the same depth. Nothing
  * interrupts that: what is thrown at the caller meanwhile is reported by its next

@@ -35,6 +35,9 @@ struct tl_event {
 TL_API int tl_event_wait(struct tl_event *event);
 TL_API int tl_event_wait_until(struct tl_event *event, uint64_t deadline_ns);
 
+/* tl_event_try_wait - Returns 0: it is set; or -EAGAIN. Never blocks or switches. */
+TL_API int tl_event_try_wait(const struct tl_event *event);
+
 /* Never block or switch. */
 TL_API void tl_event_set(struct tl_event *event);
 TL_API void tl_event_clear(struct tl_event *event);

@@ -23,7 +23,7 @@
  *
  *	-ETIMEDOUT	the deadline passed (_until); the lock is tried once
  *			more first
- *	-EAGAIN		it is taken (try)
+ *	-EAGAIN		it is taken, or the caller would have to wait (try)
  *	-EDEADLK	the caller holds it; or it would block, and nobody in
  *			the process could ever end that
  *	-EPERM		a trap forbids to block or to switch

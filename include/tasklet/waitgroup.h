@@ -47,6 +47,9 @@ TL_API int tl_waitgroup_wait(struct tl_waitgroup *group);
 TL_API int tl_waitgroup_wait_until(struct tl_waitgroup *group,
 				   uint64_t deadline_ns);
 
+/* tl_waitgroup_try_wait - Returns 0, or -EAGAIN: there are some. Never blocks. */
+TL_API int tl_waitgroup_try_wait(const struct tl_waitgroup *group);
+
 /* How many are under way. */
 TL_API uint32_t tl_waitgroup_count(const struct tl_waitgroup *group);
 

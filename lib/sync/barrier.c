@@ -161,6 +161,15 @@ static bool has_to_wait(struct tl_barrier *b)
 	       (b->tl__state == FILLING && b->tl__count + 1 < b->tl__parties);
 }
 
+/* The lock is held, and the caller has not to wait; gives it up. */
+static int arrive_last(struct tl_task *me, struct tl_barrier *b)
+{
+	if (b->tl__state == FILLING)
+		return complete(me, b);
+	unlock(b);
+	return -EPIPE;
+}
+
 static int arrive(struct tl_sched *s, struct tl_task *me, struct tl_barrier *b,
 		  uint64_t deadline_ns)
 {
@@ -183,10 +192,7 @@ static int arrive(struct tl_sched *s, struct tl_task *me, struct tl_barrier *b,
 		}
 		tl__deadline_disarm(s, me);
 	}
-	if (b->tl__state == FILLING)
-		return complete(me, b);
-	unlock(b);
-	return -EPIPE;
+	return arrive_last(me, b);
 }
 
 int tl_barrier_wait_until(struct tl_barrier *barrier, uint64_t deadline_ns)
@@ -208,6 +214,19 @@ int tl_barrier_wait_until(struct tl_barrier *barrier, uint64_t deadline_ns)
 int tl_barrier_wait(struct tl_barrier *barrier)
 {
 	return tl_barrier_wait_until(barrier, TL_FOREVER);
+}
+
+int tl_barrier_try_wait(struct tl_barrier *barrier)
+{
+	struct tl_sched *s = tl__sched();
+
+	if (unlikely(!s))
+		return tl__sched_error();
+	if (has_to_wait(barrier)) {
+		unlock(barrier);
+		return -EAGAIN;
+	}
+	return tl__wait_end(arrive_last(tl__me(s), barrier));
 }
 
 void tl_barrier_reset(struct tl_barrier *barrier)

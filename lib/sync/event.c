@@ -15,6 +15,8 @@
  */
 #include <tasklet/event.h>
 
+#include <errno.h>
+
 #include "sync/wait.h"
 
 #define SET	(1u << 0)
@@ -99,6 +101,11 @@ int tl_event_wait_until(struct tl_event *event, uint64_t deadline_ns)
 int tl_event_wait(struct tl_event *event)
 {
 	return tl_event_wait_until(event, TL_FOREVER);
+}
+
+int tl_event_try_wait(const struct tl_event *event)
+{
+	return tl_event_is_set(event) ? 0 : -EAGAIN;
 }
 
 void tl_event_set(struct tl_event *event)

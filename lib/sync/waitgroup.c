@@ -144,6 +144,11 @@ int tl_waitgroup_wait(struct tl_waitgroup *group)
 	return tl_waitgroup_wait_until(group, TL_FOREVER);
 }
 
+int tl_waitgroup_try_wait(const struct tl_waitgroup *group)
+{
+	return load(group) < ONE ? 0 : -EAGAIN;
+}
+
 uint32_t tl_waitgroup_count(const struct tl_waitgroup *group)
 {
 	return (uint32_t)(load(group) >> 32);

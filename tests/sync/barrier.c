@@ -184,12 +184,49 @@ static void test_action(void)
 	all_gone("action");
 }
 
+static void test_try(void)
+{
+	struct tl_barrier one = TL_BARRIER_INIT(1);
+	long v = 0;
+
+	tap_ok(!tl_barrier_try_wait(&one) && !tl_barrier_try_wait(&one), "6.2: one party is always the last");
+	tl_barrier_init(&b, 2, act, (void *)"!");
+	tap_ok(tl_barrier_try_wait(&b) == -EAGAIN && !tl_barrier_waiting(&b),
+	       "barrier.h: a try that is not the last has not arrived");
+	go("A", fn_wait, NULL);
+	tl_schedule();
+	tap_is(tl_barrier_try_wait(&b), 1, "barrier.h: a try that is the last completes the round");
+	tl_schedule();
+	tap_str(said(), "M! A0", "barrier.h: and has run the action");
+	action_result = -EIO;
+	go("B", fn_wait, NULL);
+	tl_schedule();
+	tap_is(tl_barrier_try_wait(&b), -EIO, "barrier.h: an action that fails is its result");
+	tap_is(tl_barrier_try_wait(&b), -EPIPE, "barrier.h: broken for tries too");
+	tl_run();
+	tap_str(said(), "M! B-32", "barrier.h: and for those that waited");
+	action_result = 0;
+
+	if (tl_chan_new(&gate, sizeof(long), 0))
+		tap_bail("no channel");
+	tl_barrier_init(&b, 1, act_blocking, NULL);
+	go("C", fn_wait, NULL);
+	tl_schedule();
+	tap_is(tl_barrier_try_wait(&b), -EAGAIN, "barrier.h: a try does not wait for an action to end");
+	tl_chan_send(gate, &v);
+	tl_run();
+	tap_str(said(), "C( ) C0", "barrier.h: which goes on");
+	tl_chan_unref(gate);
+	all_gone("try");
+}
+
 int main(void)
 {
-	tap_plan(39);
+	tap_plan(49);
 	test_basics();
 	test_broken();
 	test_action();
+	test_try();
 	tap_is(tl_sched_end(), 0, "nothing is left");
 	return tap_exit();
 }

@@ -26,11 +26,12 @@ static void test_event(void)
 	struct tl_task *a;
 
 	tap_ok(!tl_event_is_set(&e), "6.2: not set at first");
+	tap_is(tl_event_try_wait(&e), -EAGAIN, "6.2: non-blocking");
 	tap_is(tl_event_wait_until(&e, 1), -ETIMEDOUT, "6.2: timed out");
 	tap_is(tl_event_wait(&e), -EDEADLK, "6.2: nobody could ever set it");
 	tl_event_set(&e);
 	tl_event_set(&e);
-	tap_ok(tl_event_is_set(&e), "6.2: set");
+	tap_ok(tl_event_is_set(&e) && !tl_event_try_wait(&e), "6.2: set");
 	tap_ok(!tl_event_wait(&e) && !tl_event_wait_until(&e, 1), "6.2: nobody waits");
 	go("A", fn_killed, NULL);
 	tl_run();
@@ -72,10 +73,12 @@ static void test_group(void)
 	struct tl_task *a;
 
 	tap_is(tl_waitgroup_wait(&g), 0, "waitgroup.h: nothing is under way");
+	tap_is(tl_waitgroup_try_wait(&g), 0, "waitgroup.h: nothing to wait for");
 	tap_is(tl_waitgroup_done(&g), -EOVERFLOW, "waitgroup.h: nothing can end");
 	tap_is(tl_waitgroup_add(&g, 2), 0, "waitgroup.h: two");
 	tap_is(tl_waitgroup_add(&g, UINT32_MAX - 1), -EOVERFLOW, "9: the count does not wrap");
 	tap_is(tl_waitgroup_count(&g), 2, "9: nothing has changed");
+	tap_is(tl_waitgroup_try_wait(&g), -EAGAIN, "waitgroup.h: non-blocking");
 	tap_is(tl_waitgroup_wait_until(&g, 1), -ETIMEDOUT, "waitgroup.h: timed out");
 	tap_is(tl_waitgroup_wait(&g), -EDEADLK, "waitgroup.h: nobody could ever end it");
 	a = mk("A", fn_gwait, NULL);
@@ -102,7 +105,7 @@ static void test_group(void)
 
 int main(void)
 {
-	tap_plan(29);
+	tap_plan(32);
 	test_event();
 	test_group();
 	tap_is(tl_sched_end(), 0, "nothing is left");
