@@ -16,11 +16,11 @@
  */
 #include <pthread.h>
 #include <sched.h>
-#include <unistd.h>
 
 #include "core/task.h"
 #include "os/clock.h"
 #include "os/pause.h"
+#include "os/processors.h"
 
 #define SPIN_MAX_NS	40000u
 #define SPIN_MIN_NS	5000u
@@ -28,19 +28,6 @@
 #define SLEEP_SHORT_NS	120000u
 #define AGAIN_MAX	1024u
 #define LOOKS_A_CLOCK	16	/* looks at the inbox for one at the clock */
-
-static bool several_processors(void)
-{
-	static _Atomic int several;	/* 0: not asked; 1: no; 2: yes */
-	/* relaxed, both: whoever asks gets the same answer */
-	int now = atomic_load_explicit(&several, memory_order_relaxed);
-
-	if (!now) {
-		now = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? 2 : 1;
-		atomic_store_explicit(&several, now, memory_order_relaxed);
-	}
-	return now == 2;
-}
 
 static void failed(struct tl__inbox *inbox)
 {
@@ -84,7 +71,7 @@ void tl__inbox_slept(struct tl_sched *s, uint64_t began_ns)
 	struct tl__inbox *inbox = &s->inbox;
 	int cpu;
 
-	if (inbox->spin_ns || !several_processors())
+	if (inbox->spin_ns || !tl__several_processors())
 		return;
 	if (inbox->spin_again) {
 		inbox->spin_again--;

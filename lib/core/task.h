@@ -233,6 +233,8 @@ struct tl_sched {
 	void *reactor;
 	const struct tl__reactor_ops *reactor_ops;
 	struct tl__inbox inbox;
+	/* Of sync/word.c: how many waits go without a spin, and after the next in vain. */
+	unsigned int lock_spin_skip, lock_spin_failures;
 
 	int trap_level;
 	tl_schedule_fn *schedule_fn;

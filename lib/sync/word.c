@@ -7,6 +7,16 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "os/pause.h"
+#include "os/processors.h"
+
+/* As long as a critical section that is worth to be waited for: 1 to 3 us. */
+#ifndef TL__WORD_SPINS
+#define TL__WORD_SPINS 60
+#endif
+/* That often in a row a spin is left out at most after some that were in vain. */
+#define SPIN_SKIP_MAX 255u
+
 static uint32_t load(const struct tl_mutex *m)
 {
 	/* relaxed: a guess; whoever relies on it checks it with an exchange */
@@ -267,6 +277,36 @@ const struct tl__taking tl__taking_read = {
 	.ops = &read_ops,
 };
 
+/*
+ * Looks for a short while whether its holder, on another processor, gives the lock
+ * up; then takes it, as tl__word_try() does. Where this is in vain it becomes rare:
+ * the holder may be on this processor, or a tasklet of this thread that waits.
+ */
+static bool spin(struct tl_sched *s, struct tl_mutex *m, uint32_t busy,
+		 uint32_t add, uint32_t clear)
+{
+	int i;
+
+	/* Another tasklet can run meanwhile. */
+	if (s->runcount > 1 || !tl__several_processors())
+		return false;
+	if (s->lock_spin_skip) {
+		s->lock_spin_skip--;
+		return false;
+	}
+	for (i = 0; i < TL__WORD_SPINS; i++) {
+		tl__pause();
+		if (tl__word_try(m, busy, add, clear)) {
+			s->lock_spin_failures = 0;
+			return true;
+		}
+	}
+	if (s->lock_spin_failures < SPIN_SKIP_MAX)
+		s->lock_spin_failures = 2 * s->lock_spin_failures + 1;
+	s->lock_spin_skip = s->lock_spin_failures;
+	return false;
+}
+
 /* Waits its turn once. Returns 0 when it is time to try (again). */
 static int wait_once(struct tl_sched *s, struct tl_task *me, struct tl_mutex *m,
 		     const struct tl__taking *how, uint64_t deadline_ns,
@@ -302,7 +342,9 @@ static int take(struct tl_sched *s, struct tl_task *me, struct tl_mutex *m,
 	int r;
 
 	while (!tl__word_try(m, losses < 0 ? how->busy : how->taken, how->add,
-			     clear)) {
+			     clear) &&
+	       !spin(s, m, losses < 0 ? how->busy : how->taken, how->add,
+		     clear)) {
 		r = wait_once(s, me, m, how, deadline_ns, losses, &clear);
 		if (clear & TL__WOKEN)
 			losses++;

@@ -323,6 +323,51 @@ static void *sem_rtt_tl(void *arg)
 	return NULL;
 }
 
+static void *sem_busy_pt(void *arg)
+{
+	long i;
+
+	(void)arg;
+	rendezvous();
+	for (i = 0; i < BUSY_LOOPS; i++) {
+		sem_wait(&pt_ping);
+		work();
+		sem_post(&pt_ping);
+		pause_outside();
+	}
+	return NULL;
+}
+
+static void *sem_busy_tl(void *arg)
+{
+	long i;
+
+	(void)arg;
+	rendezvous();
+	for (i = 0; i < BUSY_LOOPS; i++) {
+		tl_sem_acquire(&tl_s);
+		work();
+		tl_sem_release(&tl_s, 1);
+		pause_outside();
+	}
+	return NULL;
+}
+
+static double run_sem_busy_pt(void)
+{
+	double ns;
+
+	sem_init(&pt_ping, 0, 1);
+	ns = both(sem_busy_pt, 2);
+	sem_destroy(&pt_ping);
+	return per(ns, 2L * BUSY_LOOPS);
+}
+
+static double run_sem_busy_tl(void)
+{
+	return per(both(sem_busy_tl, 2), 2L * BUSY_LOOPS);
+}
+
 static double sem_pt(int cpus)
 {
 	sem_init(&pt_ping, 0, 0);
@@ -379,6 +424,9 @@ const struct bench bench_sync[] = {
 	{ "sem_free", "ns", "POSIX's semaphore",
 	  "a semaphore with a token: acquire, release", run_sem_free_pt,
 	  run_sem_free_tl, 0, 0, 0 },
+	{ "sem_busy", "ns", "POSIX's semaphore",
+	  "two threads, two processors, one token: each acquire and release",
+	  run_sem_busy_pt, run_sem_busy_tl, 0, 0, 0 },
 	{ "sem_rtt_x1", "ns", "POSIX's semaphore",
 	  "a round trip over two semaphores, on one processor",
 	  run_sem_pt_x1, run_sem_tl_x1, 0, 0, 0 },

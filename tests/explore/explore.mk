@@ -12,7 +12,7 @@ EXPLORE_SRCS := $(filter-out lib/os/uring% lib/io/uring%,$(filter %.c,$(LIB_SRCS
 	$(EXPLORE_PRELOAD) $(wildcard tests/explore/*.c)
 EXPLORE_OBJS := $(EXPLORE_SRCS:%.c=$(O)/explore/%.o)
 EXPLORE_FLAGS = -D_GNU_SOURCE -Iinclude -Ilib -Itests/explore -DTL_NO_URING \
-	-DTL__LOCK_SPINS=1 -std=gnu11 $(EXPLORE_WARNINGS) -O1 -g \
+	-DTL__LOCK_SPINS=1 -DTL__WORD_SPINS=0 -std=gnu11 $(EXPLORE_WARNINGS) -O1 -g \
 	-fsanitize=address
 # The library's own build warns about its sources.
 EXPLORE_WARNINGS = $(if $(filter lib/%,$<),-w -Werror=implicit-function-declaration,$(WARNINGS) -Wno-shadow)

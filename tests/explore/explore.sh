@@ -15,7 +15,7 @@ trap 'rm -rf "$tmp"' EXIT
 cd "$top" || exit 1
 
 # What explore.mk gives, but for warnings: a mutant may leave something unused.
-flags="-D_GNU_SOURCE -Iinclude -Ilib -Itests/explore -DTL_NO_URING -DTL__LOCK_SPINS=1 -std=gnu11 -w -O1
+flags="-D_GNU_SOURCE -Iinclude -Ilib -Itests/explore -DTL_NO_URING -DTL__LOCK_SPINS=1 -DTL__WORD_SPINS=0 -std=gnu11 -w -O1
 -fsanitize=address -include tests/explore/yield.h"
 
 # mutant SCENARIO SOURCE SED WORDS: the sed script (-z: the file is one line) must change the source, and the scenario

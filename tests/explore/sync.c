@@ -21,6 +21,7 @@ static struct tl_barrier barrier;
 static struct tl_sem sem;
 static struct tl_event event;
 static struct tl_rwlock rwlock;
+static struct tl_waitgroup waitgroup;
 static struct tl_task *idle[THREADS], *waiter[THREADS];
 static int result[THREADS], waiter_result[THREADS], inside, entries, flag, notified;
 
@@ -34,6 +35,8 @@ static void setup(void)
 	explore_assert(!tl_sem_init(&sem, 0, 2));
 	event = (struct tl_event)TL_EVENT_INIT;
 	rwlock = (struct tl_rwlock)TL_RWLOCK_INIT;
+	waitgroup = (struct tl_waitgroup)TL_WAITGROUP_INIT;
+	explore_assert(!tl_waitgroup_add(&waitgroup, 2));
 	inside = entries = flag = notified = 0;
 	for (i = 0; i < THREADS; i++) {
 		result[i] = waiter_result[i] = 1;
@@ -297,6 +300,41 @@ static void check_event(void)
 	explore_assert(!result[0] && flag && tl_event_is_set(&event));
 }
 
+/* Two things end; who waits for them then gives the memory back, whatever the last done still does. */
+static void body_waitgroup(int me)
+{
+	if (me) {
+		flag++;
+		explore_assert(!tl_waitgroup_done(&waitgroup));
+		return;
+	}
+	result[0] = tl_waitgroup_wait(&waitgroup);
+	explore_assert(!result[0] && flag == 2);
+	explore_gone(&waitgroup, sizeof(waitgroup), "the wait group");
+}
+
+static void check_waitgroup(void)
+{
+	explore_assert(!tl_waitgroup_count(&waitgroup) && !waitgroup.tl__queue);
+}
+
+/* One gives up: the others are told. */
+static void body_waitgroup_deadline(int me)
+{
+	if (!me)
+		result[0] = tl_waitgroup_wait_until(&waitgroup, tl_now() + 1000);
+	else if (me == 1)
+		result[1] = tl_waitgroup_wait(&waitgroup);
+	else
+		explore_assert(!tl_waitgroup_done(&waitgroup) && !tl_waitgroup_done(&waitgroup));
+}
+
+static void check_waitgroup_deadline(void)
+{
+	explore_assert(!result[1] && (!result[0] || result[0] == -ETIMEDOUT));
+	explore_assert(!waitgroup.tl__word && !waitgroup.tl__queue);
+}
+
 static void body_rwlock(int me)
 {
 	if (!me) {
@@ -336,6 +374,8 @@ const struct explore_scenario explore_sync[] = {
 	{ SCENARIO(barrier_abort, 3), .begin = begin, .bound = 2, .what = "aborted: both know, or neither" },
 	{ SCENARIO(sem, 3), .begin = begin, .bound = 2, .what = "no token is lost with one that gives up" },
 	{ SCENARIO(event, 2), .begin = begin, .what = "who waits sees it set" },
+	{ SCENARIO(waitgroup, 3), .begin = begin, .what = "who waits sees all that has ended, and may free it" },
+	{ SCENARIO(waitgroup_deadline, 3), .begin = begin, .bound = 2, .what = "one gives up: the other is told" },
 	{ SCENARIO(rwlock, 3), .begin = begin, .bound = 2, .what = "one writer or readers, and all get in" },
 	{ 0 }
 };
