@@ -22,6 +22,7 @@
 #include "base/compiler.h"
 #include "core/ask.h"
 #include "core/gil-hooks.h"
+#include "gil/checked.h"
 #include "os/clock.h"
 
 static struct tl__lock all_lock = TL__LOCK_INIT;
@@ -249,7 +250,7 @@ bool tl_gil_is_held(void)
 
 const char *tl_gil_name(const struct tl_gil *gil)
 {
-	return gil->name;
+	return tl__gil_is_gone(gil) ? "" : gil->name;
 }
 
 /* --- threads come and go -------------------------------------------------------------- */
@@ -322,6 +323,8 @@ int tl_gil_attach(struct tl_gil *gil)
 
 	if (self)
 		return -EBUSY;
+	if (tl__gil_is_gone(gil))
+		return -EINVAL;
 	me = thread_new(gil);
 	errno = saved;
 	if (!me)
@@ -445,12 +448,27 @@ int tl_gil_new(struct tl_gil **out, const char *spec, struct tl_error **error)
 	return 0;
 }
 
+#ifdef TL_CHECKED
+bool tl__gil_exists(const struct tl_gil *gil)
+{
+	struct tl__list *link;
+
+	tl__lock(&all_lock);
+	for (link = all.next; link != &all && link != &gil->link;)
+		link = link->next;
+	tl__unlock(&all_lock);
+	return link != &all;
+}
+#endif
+
 int tl_gil_free(struct tl_gil *gil)
 {
 	bool busy;
 
 	if (!gil)
 		return 0;
+	if (tl__gil_is_gone(gil))
+		return -EINVAL;
 	tl__lock(&all_lock);
 	tl__lock(&gil->lock);
 	busy = !tl__list_empty(&gil->threads);

@@ -4,6 +4,7 @@
  * itself; others read that as it goes on. A thread is looked up with the lock and
  * told about without it.
  */
+#include "gil/checked.h"
 #include "gil/gil.h"
 
 /* relaxed: numbers, each for itself */
@@ -94,8 +95,11 @@ void tl_gil_stats(struct tl_gil *gil,
 		  void *arg)
 {
 	struct tl_gil_stats stats;
-	uint64_t number = 0, last = sum(gil, &stats);
+	uint64_t number = 0, last;
 
+	if (tl__gil_is_gone(gil))
+		return;
+	last = sum(gil, &stats);
 	while (fn(&stats, arg)) {
 		number = next_thread(gil, number, &stats);
 		/* Those that come meanwhile are not waited for. */

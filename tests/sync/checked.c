@@ -3,13 +3,13 @@
  * The checked build: a pthread lock that is held while a tasklet waits or lets others run is reported, with the
  * tasklet's name, once a place, and nothing else is. In other builds this test is skipped.
  */
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <time.h>
 
 #include "../core/check.h"
+#include "reports.h"
 
 #ifndef TL_CHECKED
 int main(void)
@@ -21,26 +21,6 @@ int main(void)
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_rwlock_t rwlock = PTHREAD_RWLOCK_INITIALIZER;
 static struct tl_event event = TL_EVENT_INIT;
-static int words[2], real_stderr;
-
-/* What the library has said on stderr since the last call. */
-static const char *reported(void)
-{
-	static char text[4096];
-	ssize_t n = read(words[0], text, sizeof(text) - 1);
-
-	text[n > 0 ? n : 0] = '\0';
-	return text;
-}
-
-static int count_lines(const char *text)
-{
-	int n = 0;
-
-	for (; *text; text++)
-		n += *text == '\n';
-	return n;
-}
 
 static int fn_holds(UNUSED void *arg)
 {
@@ -124,9 +104,7 @@ int main(void)
 	const char *text;
 
 	tap_plan(12);
-	real_stderr = dup(2);
-	if (pipe2(words, O_NONBLOCK | O_CLOEXEC) || dup2(words[1], 2) < 0)
-		tap_bail("pipe");
+	reports_begin();
 	tap_ok(aborts(), "9: with TL_CHECKED=abort the process stops there");
 	text = reported();
 	tap_ok(strstr(text, "(K) waits for event") != NULL, "9: and says what it does: %s", text);
@@ -164,7 +142,7 @@ int main(void)
 	tap_ok(strstr(text, "main one, sleeps") != NULL, "9: a plain thread's: %s", text);
 	tl_sleep(1000);
 	tap_str(reported(), "", "9: nothing is held any more");
-	dup2(real_stderr, 2);
+	reports_end();
 	tap_is(tl_sched_end(), 0, "nothing is left");
 	return tap_exit();
 }

@@ -3,11 +3,11 @@
  * The checked build reports an unlock of a mutex that is free or another thread's, a wait with such a one, a condition
  * that is waited for with two mutexes; once a place, and nothing else. In other builds this test is skipped.
  */
-#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 
 #include "waketest.h"
+#include "reports.h"
 
 #ifndef TL_CHECKED
 int main(void)
@@ -17,27 +17,6 @@ int main(void)
 #else
 
 #define PER_WAKE 9
-
-static int words[2];
-
-/* What the library has said on stderr since the last call. */
-static const char *reported(void)
-{
-	static char text[4096];
-	ssize_t n = read(words[0], text, sizeof(text) - 1);
-
-	text[n > 0 ? n : 0] = '\0';
-	return text;
-}
-
-static int count_lines(const char *text)
-{
-	int n = 0;
-
-	for (; *text; text++)
-		n += *text == '\n';
-	return n;
-}
 
 static bool says(const char *text, const char *name, const char *what)
 {
@@ -150,16 +129,15 @@ static bool aborts(void)
 
 int main(void)
 {
-	int real_stderr = dup(2), i;
+	int i;
 
 	tap_plan(1 + 4 * PER_WAKE);
-	if (pipe2(words, O_NONBLOCK | O_CLOEXEC) || dup2(words[1], 2) < 0)
-		tap_bail("pipe");
+	reports_begin();
 	tap_ok(aborts(), "with TL_CHECKED=abort the process stops there");
 	reported();
 	for (i = 0; i < 4; i++)
 		test(tl_wake_at((unsigned int)i), &places[i]);
-	dup2(real_stderr, 2);
+	reports_end();
 	return tap_exit();
 }
 #endif
