@@ -74,7 +74,11 @@ LIB_OBJS := $(patsubst %,$(O)/%.o,$(basename $(LIB_SRCS)))
 PRELOAD_OBJS := $(PRELOAD_SRCS:%.c=$(O)/%.o)
 PRELOAD := $(O)/libtasklet-preload.so
 PRELOAD_CHECKED := $(O)/preload-checked/libtasklet-preload.so
+include bpf/bpf.mk
 TOOL_NAMES := $(basename $(notdir $(wildcard tools/tl-*.c)))
+ifneq ($(BPF),yes)
+TOOL_NAMES := $(filter-out tl-trace,$(TOOL_NAMES))
+endif
 TOOLS := $(TOOL_NAMES:%=$(O)/tools/%)
 SO := $(O)/libtasklet.so.$(VERSION)
 LIBS := $(O)/libtasklet.a $(SO) $(O)/libtasklet.so \
@@ -92,8 +96,10 @@ define packages
 	$(Q)tools/install-packages --for "$(1)" --install "$(INSTALL_PACKAGES)"
 endef
 
-.PHONY: packages-lib packages-demo packages-check packages-bench packages-lint
-packages-lib packages-demo packages-check packages-bench packages-lint: packages-%:
+PACKAGES := packages-lib packages-demo packages-check packages-bench \
+	packages-lint packages-bpf
+.PHONY: $(PACKAGES)
+$(PACKAGES): packages-%:
 	$(call packages,$*)
 
 # Headers of packages must be there before anything that includes them.
@@ -167,15 +173,22 @@ FOLDER_tl-testserver := http
 FOLDER_tl-giltest := giltest
 FOLDER_tl-run := run
 FOLDER_tl-wakelat := wakelat
+FOLDER_tl-trace := trace
 LDLIBS_tl-testserver := -lhttp_parser
 LDLIBS_tl-giltest := -lm
 LDLIBS_tl-wakelat := -lm
+LDLIBS_tl-trace := -lbpf -lelf -lm
 tool_objs = $(if $(FOLDER_$(1)),$(patsubst %.c,$(O)/%.o,$(sort \
 	$(wildcard tools/$(FOLDER_$(1))/*.c))))
 TOOL_OBJS := $(foreach t,$(TOOL_NAMES),$(call tool_objs,$(t)))
 $(foreach t,$(TOOL_NAMES),$(eval $(O)/tools/$(t): $(call tool_objs,$(t))))
 .SECONDARY: $(TOOLS:%=%.o) $(TOOL_OBJS)
-$(O)/tools/tl-giltest $(O)/tools/tl-wakelat: $(O)/tools/plot/gnuplot.o
+$(O)/tools/tl-giltest $(O)/tools/tl-wakelat $(O)/tools/tl-trace: \
+	$(O)/tools/plot/gnuplot.o
+$(O)/tools/tl-wakelat $(O)/tools/tl-trace: $(O)/tools/text/time.o
+# Of what the tracers' two sides share, and their objects.
+$(O)/tools/trace/%.o: CPPFLAGS += -I. -I$(O)/bpf
+$(call tool_objs,tl-trace): | $(BPF_SKELETONS)
 # Its burner and its queue's lock are those of tl-giltest.
 $(O)/tools/tl-testserver: $(O)/tools/giltest/lock.o $(O)/tools/giltest/work.o
 $(O)/tools/tl-testserver.o $(call tool_objs,tl-testserver): | packages-demo

@@ -19,6 +19,7 @@
 #include <tasklet/base.h>
 
 #include "base/num.h"
+#include "text/time.h"
 #include "wakelat/files.h"
 #include "wakelat/measure.h"
 #include "wakelat/plan.h"

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+#define TL_PROBE_WAKE_FUTEX_COND 1
+#define TL_PROBE_WAKE_FUTEX_MUTEX 2
+#define TL_PROBE_WAKE_SEM 3
+#define TL_PROBE_WAKE_LOCK 4
+#define TL_PROBE_WAKE_INBOX 5
+#define TL_PROBE_WAKE_RING 6
+#define TL_PROBE_WAKE_OTHER 7

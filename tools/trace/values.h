@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * Histograms from the kernel as those of the library, which can do the rest.
+ */
+#ifndef TRACE_VALUES_H
+#define TRACE_VALUES_H
+
+#include <linux/types.h>
+#include <tasklet/hist.h>
+
+#include "bpf/hist.h"
+
+/*
+ * What came between @before (NULL: nothing) and @now. Each value is taken as the
+ * greatest of its bucket: no percentile is too low, or too high by more than 1/16.
+ */
+void values_between(struct tl_hist *out, const struct tl_bpf_hist *now,
+		    const struct tl_bpf_hist *before);
+
+#endif
