@@ -8,6 +8,10 @@
 #ifndef TL_BPF_HIST_H
 #define TL_BPF_HIST_H
 
+#ifndef __VMLINUX_H__	/* which has these types for the kernel's side */
+#include <linux/types.h>
+#endif
+
 #define TL_BPF_HIST_BITS	4	/* 1 << 4 buckets for a power of two */
 #define TL_BPF_HIST_OCTAVES	34	/* up to 2^37 ns, two minutes */
 #define TL_BPF_HIST_SLOTS	(TL_BPF_HIST_OCTAVES << TL_BPF_HIST_BITS)

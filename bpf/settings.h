@@ -7,6 +7,10 @@
 #ifndef TL_BPF_SETTINGS_H
 #define TL_BPF_SETTINGS_H
 
+#ifndef __VMLINUX_H__	/* which has these types for the kernel's side */
+#include <linux/types.h>
+#endif
+
 struct tl_trace_settings {
 	__u32 tgid;		/* only this process; 0: all */
 	__u32 by_thread;	/* a row for each thread, not for each process */

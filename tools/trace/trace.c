@@ -14,7 +14,11 @@
 #include "plot/gnuplot.h"
 #include "tracer.h"
 
-static const struct tracer *const tracers[] = { &tracer_wakelat };
+#define LOOK_NS		UINT64_C(10000000)
+#define PATIENCE_NS	UINT64_C(10000000000)	/* for what has to be there */
+#define PATIENCE_SHORT_NS UINT64_C(1000000000)	/* for what need not */
+
+static const struct tracer *const tracers[] = { &tracer_wakelat, &tracer_gil };
 
 int complain(const char *what, int error)
 {
@@ -40,6 +44,53 @@ bool trace_exists(const char *name)
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
+}
+
+/*
+ * A command has its program's files some time after it was let go: looks for them
+ * again and again, for a while. Returns when they are found, or it has ended.
+ */
+static int find_files(const struct tracer *tracer, const struct request *request,
+		      struct target *target)
+{
+	uint64_t end = tl_after(tracer->what ? PATIENCE_NS : PATIENCE_SHORT_NS);
+	int r = 0;
+
+	while (!r && tl_now() < end) {
+		if (target_wait(target, tl_after(LOOK_NS)) != TARGET_TIME)
+			break;
+		r = tracer->attach_to(request, target->pid);
+	}
+	if (r < 0)
+		return complain("can't attach to the command", r);
+	if (r || !tracer->what)
+		return EXIT_SUCCESS;
+	fprintf(stderr, "tl-trace: the command has not got %s\n", tracer->what);
+	return EXIT_FAILURE;
+}
+
+static int attach(const struct tracer *tracer, const struct request *request,
+		  struct target *target)
+{
+	int r;
+
+	if (target->is_ours) {
+		target_go(target);
+		return find_files(tracer, request, target);
+	}
+	if (!target->pid && tracer->what) {
+		fprintf(stderr, "tl-trace: %s needs a process (-p), or a command\n",
+			tracer->name);
+		return EXIT_FAILURE;
+	}
+	r = target->pid ? tracer->attach_to(request, target->pid) : 1;
+	if (r < 0)
+		return complain("can't attach to the process's functions", r);
+	if (r || !tracer->what)
+		return EXIT_SUCCESS;
+	fprintf(stderr, "tl-trace: process %d has not got %s\n", target->pid,
+		tracer->what);
+	return EXIT_FAILURE;
 }
 
 /* Until it is over; a table at each interval. */
@@ -116,9 +167,10 @@ int trace_run(const struct request *request)
 	if (object_check_kernel(request) || target_open(&target, request))
 		return EXIT_FAILURE;
 	status = tracer->open(request, &target);
+	began = tl_now();
+	if (!status)
+		status = attach(tracer, request, &target);
 	if (!status) {
-		began = tl_now();
-		target_go(&target);
 		r = watch(tracer, request, &target);
 		if (r)
 			status = complain("output", r);

@@ -12,11 +12,17 @@
 
 struct tracer {
 	const char *name;
+	const char *what;	/* of the target is needed; NULL: nothing is */
 	/*
 	 * Loads and attaches all but what the target's files are needed for.
 	 * EXIT_FAILURE after a line on stderr.
 	 */
 	int (*open)(const struct request *request, const struct target *target);
+	/*
+	 * The rest, by the files that it has mapped by now. 1: done; 0: what is
+	 * looked for is not there (yet); or -errno. Also with @pid 0: for all.
+	 */
+	int (*attach_to)(const struct request *request, pid_t pid);
 	/*
 	 * What came since the last call, or (final) since the beginning. -errno: the
 	 * maps can't be read, or no memory.
@@ -31,6 +37,6 @@ struct tracer {
 	void (*close)(void);
 };
 
-extern const struct tracer tracer_wakelat;
+extern const struct tracer tracer_wakelat, tracer_gil;
 
 #endif

@@ -2,6 +2,8 @@
 /* See values.h. */
 #include "values.h"
 
+#include <inttypes.h>
+
 void values_between(struct tl_hist *out, const struct tl_bpf_hist *now,
 		    const struct tl_bpf_hist *before)
 {
@@ -17,4 +19,19 @@ void values_between(struct tl_hist *out, const struct tl_bpf_hist *now,
 			value = now->max;
 		tl_hist_record_n(out, value, n);
 	}
+}
+
+void values_curve(const struct tl_hist *h, FILE *f)
+{
+	struct tl_hist_cursor c = { 0 };
+	uint64_t below = 0, count = tl_hist_count(h);
+
+	if (!count)
+		fputs("1 0\n", f);
+	while (tl_hist_next(h, &c)) {
+		below += c.count;
+		fprintf(f, "%" PRIu64 " %.8f\n", c.high,
+			(double)below / (double)count);
+	}
+	fputs("e\n", f);
 }

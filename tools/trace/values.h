@@ -6,6 +6,7 @@
 #define TRACE_VALUES_H
 
 #include <linux/types.h>
+#include <stdio.h>
 #include <tasklet/hist.h>
 
 #include "bpf/hist.h"
@@ -16,5 +17,8 @@
  */
 void values_between(struct tl_hist *out, const struct tl_bpf_hist *now,
 		    const struct tl_bpf_hist *before);
+
+/* For gnuplot: what share of all values is not above each; one point at least. */
+void values_curve(const struct tl_hist *h, FILE *f);
 
 #endif

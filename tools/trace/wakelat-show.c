@@ -131,19 +131,6 @@ void wakelat_json(const struct rows *rows, bool final, uint64_t lost, FILE *f)
 
 /* --- the picture ------------------------------------------------------------------------ */
 
-static void curve(const struct tl_hist *h, FILE *f)
-{
-	struct tl_hist_cursor c = { 0 };
-	uint64_t below = 0, count = tl_hist_count(h);
-
-	while (tl_hist_next(h, &c)) {
-		below += c.count;
-		fprintf(f, "%" PRIu64 " %.8f\n", c.high,
-			(double)below / (double)count);
-	}
-	fputs("e\n", f);
-}
-
 static void script(FILE *f, const void *arg)
 {
 	const struct rows *rows = arg;
@@ -165,7 +152,7 @@ static void script(FILE *f, const void *arg)
 	}
 	fputc('\n', f);
 	for (i = 0; i < rows->count; i++)
-		curve(&rows->entries[i].total, f);
+		values_curve(&rows->entries[i].total, f);
 }
 
 int wakelat_draw(const struct rows *rows, int fd)

@@ -7,12 +7,12 @@
  */
 #include "wakelat.h"
 
-#include <bpf/bpf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "probes.h"
+#include "reads.h"
 #include "symbol.h"
 #include "tracer.h"
 #include "wakelat.skel.h"
@@ -42,33 +42,18 @@ static const struct probe libc_probes[] = {
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-struct read {
-	struct wakelat_key key;
-	struct wakelat_row row;
-};
-
-struct reads {
-	struct read *all;
-	size_t count;
-};
-
 static struct object object = { .stats_fd = -1 }, usdt = { .stats_fd = -1 };
 static struct reads last;
 
 /* --- attaching -------------------------------------------------------------------- */
 
-static int attach_libc(const struct target *target)
+static int attach_libc(pid_t pid)
 {
 	char path[4200];
-	int r;
 
-	/* A command has no C library yet: it will have ours. */
-	if (!probes_find_file(target->is_ours ? 0 : target->pid, "libc.so.6",
-			      path, sizeof(path)))
+	if (!probes_find_file(pid, "libc.so.6", path, sizeof(path)))
 		return 0;
-	r = probes_attach(&object, libc_probes, COUNT(libc_probes), path,
-			  target->pid);
-	return r < 0 ? r : 0;
+	return probes_attach(&object, libc_probes, COUNT(libc_probes), path, pid);
 }
 
 struct usdt_search {
@@ -92,102 +77,54 @@ static bool attach_usdt(const char *path, void *arg)
 	return search->error;
 }
 
-/* The files that have our probes: the library, or a program that has it inside. */
-static int attach_ours(const struct target *target)
+/* Not for all processes: each would pay for each call of these functions. */
+static int attach_to(const struct request *request, pid_t pid)
 {
-	struct usdt_search search = { .pid = target->pid };
+	struct usdt_search search = { .pid = pid };
+	int r;
 
-	if (!target->is_ours)
-		symbol_each_file(target->pid, attach_usdt, &search);
-	return search.error;
+	if (!request->probes || object.is_raw)
+		return 1;
+	r = attach_libc(pid);
+	if (r <= 0)
+		return r;
+	/* The files that have our probes: the library, or who has it inside. */
+	symbol_each_file(pid, attach_usdt, &search);
+	return search.error ? search.error : 1;
 }
 
 static int open_all(const struct request *request, const struct target *target)
 {
-	int r;
-
-	if (object_load(&object, &source, request))
-		return EXIT_FAILURE;
-	if (target->pid && request->probes && !object.is_raw) {
-		r = attach_libc(target);
-		if (!r)
-			r = attach_ours(target);
-		if (r)
-			return complain("can't attach to the target's "
-					"functions (--no-probes goes without)",
-					r);
-	}
-	if (object_begin(&object, request, target->pid))
+	if (object_load(&object, &source, request) ||
+	    object_begin(&object, request, target->pid))
 		return EXIT_FAILURE;
 	return object_attach(&object);
 }
 
 /* --- reading ----------------------------------------------------------------------- */
 
-static int compare(const void *a, const void *b)
-{
-	return memcmp(&((const struct read *)a)->key,
-		      &((const struct read *)b)->key,
-		      sizeof(struct wakelat_key));
-}
-
-static int read_rows(struct reads *reads)
-{
-	struct wakelat_key *previous = NULL, key;
-	int map = object_map(&object, "wakelat_rows");
-	size_t room = 0;
-	struct read *more;
-
-	*reads = (struct reads){ NULL, 0 };
-	while (!bpf_map_get_next_key(map, previous, &key)) {
-		if (reads->count == room) {
-			room = room ? 2 * room : 16;
-			more = realloc(reads->all, room * sizeof(*more));
-			if (!more)
-				return -ENOMEM;
-			reads->all = more;
-		}
-		reads->all[reads->count].key = key;
-		if (!bpf_map_lookup_elem(map, &key,
-					 &reads->all[reads->count].row))
-			reads->count++;
-		previous = &key;
-	}
-	if (errno != ENOENT)
-		return -errno;
-	if (reads->count)
-		qsort(reads->all, reads->count, sizeof(*reads->all), compare);
-	return 0;
-}
-
 static int rows_between(struct rows *rows, const struct reads *now,
 			const struct reads *before)
 {
-	const struct read *old;
 	size_t i;
 
 	*rows = (struct rows){ NULL, 0 };
-	if (!now->count)
-		return 0;
-	rows->entries = calloc(now->count, sizeof(*rows->entries));
+	rows->entries = calloc(now->count + 1, sizeof(*rows->entries));
 	if (!rows->entries)
 		return -ENOMEM;
 	for (i = 0; i < now->count; i++) {
-		const struct read *new = &now->all[i];
+		const struct wakelat_row *new = reads_value(now, i);
+		const struct wakelat_row *old =
+			reads_find(before, reads_key(now, i));
 		struct wakelat_entry *e = &rows->entries[rows->count];
 
-		old = before->count ? bsearch(new, before->all, before->count,
-					      sizeof(*new), compare) : NULL;
-		values_between(&e->total, &new->row.total,
-			       old ? &old->row.total : NULL);
+		values_between(&e->total, &new->total, old ? &old->total : NULL);
 		if (!tl_hist_count(&e->total))
 			continue;
-		values_between(&e->issue, &new->row.issue,
-			       old ? &old->row.issue : NULL);
-		values_between(&e->queue, &new->row.queue,
-			       old ? &old->row.queue : NULL);
-		e->key = new->key;
-		memcpy(e->comm, new->row.comm, sizeof(e->comm));
+		values_between(&e->issue, &new->issue, old ? &old->issue : NULL);
+		values_between(&e->queue, &new->queue, old ? &old->queue : NULL);
+		memcpy(&e->key, reads_key(now, i), sizeof(e->key));
+		memcpy(e->comm, new->comm, sizeof(e->comm));
 		rows->count++;
 	}
 	return 0;
@@ -203,12 +140,14 @@ static int show(const struct request *request, bool final, FILE *f)
 	static const struct reads none;
 	struct reads now;
 	struct rows rows;
-	int r = read_rows(&now);
+	int r = reads_take(&now, object_map(&object, "wakelat_rows"),
+			   sizeof(struct wakelat_key),
+			   sizeof(struct wakelat_row));
 
 	if (!r)
 		r = rows_between(&rows, &now, final ? &none : &last);
 	if (r) {
-		free(now.all);
+		reads_free(&now);
 		return r;
 	}
 	if (request->json)
@@ -217,7 +156,7 @@ static int show(const struct request *request, bool final, FILE *f)
 	else
 		wakelat_table(&rows, request, final, f);
 	free(rows.entries);
-	free(last.all);
+	reads_free(&last);
 	last = now;
 	return 0;
 }
@@ -245,13 +184,13 @@ static void close_all(void)
 {
 	object_free(&object);
 	object_free(&usdt);
-	free(last.all);
-	last = (struct reads){ NULL, 0 };
+	reads_free(&last);
 }
 
 const struct tracer tracer_wakelat = {
 	.name = "wakelat",
 	.open = open_all,
+	.attach_to = attach_to,
 	.show = show,
 	.draw = draw,
 	.counter = counter,
