@@ -43,6 +43,8 @@ struct gil_stack_key {
 	__u32 tgid;
 	__u32 tid;
 	__s32 stack;		/* in gil_stacks; negative: there is none */
+	__u32 reserved;
+	__u64 caller;		/* where the function was called that a probe is at; or 0 */
 };
 
 struct gil_stack {

@@ -90,6 +90,22 @@ static __always_inline void on_acquired(void *ctx, struct gil_thread *t, struct 
 	add_part(row, GIL_TAKE, t->runs_ns, now);
 }
 
+/*
+ * Programs without frame pointers have stacks of one frame. But at a function's first
+ * instruction it is known where it returns to.
+ */
+static __always_inline __u64 caller_of(struct pt_regs *regs)
+{
+	__u64 address = 0;
+
+#if defined(__TARGET_ARCH_x86)
+	bpf_probe_read_user(&address, sizeof(address), (void *)PT_REGS_SP(regs));
+#elif defined(__TARGET_ARCH_arm64)
+	address = PT_REGS_RET(regs);
+#endif
+	return address;
+}
+
 /* The holder has kept an IO thread waiting, and is where it gives the lock up. */
 static __always_inline void blame(void *ctx, __u64 ns)
 {
@@ -98,6 +114,7 @@ static __always_inline void blame(void *ctx, __u64 ns)
 		.tgid = ids >> 32,
 		.tid = (__u32)ids,
 		.stack = (__s32)bpf_get_stackid(ctx, &gil_stacks, BPF_F_USER_STACK | BPF_F_REUSE_STACKID),
+		.caller = caller_of(ctx),
 	};
 	struct gil_stack zero = {}, *stack = bpf_map_lookup_elem(&gil_holders, &key);
 

@@ -40,7 +40,7 @@ static const struct argp_option options[] = {
 	{ NULL, 0, NULL, 0, NULL, 0 },
 };
 
-static const char args_doc[] = "wakelat|gil [-- COMMAND...]";
+static const char args_doc[] = "wakelat|gil|iopri [-- COMMAND...]";
 
 static const char doc[] =
 	"Shows how long wake-ups take, by what the threads waited in."
@@ -67,7 +67,7 @@ static void parse_word(struct request *r, struct argp_state *state, char *arg)
 		return;
 	}
 	if (!trace_exists(arg))
-		argp_error(state, "'%s' is not one of: wakelat, gil", arg);
+		argp_error(state, "'%s' is not one of: wakelat, gil, iopri", arg);
 	r->tracer = arg;
 }
 
@@ -116,7 +116,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		break;
 	case ARGP_KEY_END:
 		if (!r->tracer)
-			argp_error(state, "which tracer? wakelat, or gil");
+			argp_error(state, "which tracer? wakelat, gil or iopri");
 		if (r->pid && r->command)
 			argp_error(state, "a process or a command, not both");
 		break;

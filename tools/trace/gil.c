@@ -94,24 +94,35 @@ static int entries_between(struct gil_results *r, const struct reads *now,
 	return 0;
 }
 
+static void add_frame(struct gil_holder *h, uint64_t address)
+{
+	size_t len = strlen(h->where);
+	char name[48];
+
+	stack_name((pid_t)h->key.tgid, address, name, sizeof(name));
+	if (strcmp(name, "?"))
+		snprintf(h->where + len, sizeof(h->where) - len, "%s%s",
+			 len ? " < " : "", name);
+}
+
+/* The innermost frame, its caller, and what the stack has besides. */
 static void name_stack(struct gil_holder *h)
 {
 	uint64_t addresses[GIL_STACK_DEPTH] = { 0 };
 	__u32 id = (__u32)h->key.stack;
-	size_t len = 0;
 	int i;
 
-	snprintf(h->where, sizeof(h->where), "?");
-	if (h->key.stack < 0 ||
-	    bpf_map_lookup_elem(object_map(&object, "gil_stacks"), &id, addresses))
-		return;
-	for (i = 0; i < FRAMES && addresses[i] && len < sizeof(h->where); i++) {
-		char name[48];
-
-		stack_name((pid_t)h->key.tgid, addresses[i], name, sizeof(name));
-		len += (size_t)snprintf(h->where + len, sizeof(h->where) - len,
-					"%s%s", i ? " < " : "", name);
-	}
+	if (h->key.stack >= 0)
+		bpf_map_lookup_elem(object_map(&object, "gil_stacks"), &id,
+				    addresses);
+	if (addresses[0])
+		add_frame(h, addresses[0] + 1);
+	add_frame(h, h->key.caller);
+	for (i = 1; i < FRAMES && addresses[i]; i++)
+		if (addresses[i] != h->key.caller)
+			add_frame(h, addresses[i]);
+	if (!*h->where)
+		snprintf(h->where, sizeof(h->where), "?");
 }
 
 static int worse(const void *a, const void *b)

@@ -98,8 +98,10 @@ static bool table_of(struct file *f, GElf_Word type, struct table *t)
 static const char *function_at(struct file *f, const struct table *t, size_t i,
 			       GElf_Sym *sym)
 {
+	/* One that is not defined here may have the address of a jump to it. */
 	if (!gelf_getsym(t->symbols, (int)i, sym) ||
-	    GELF_ST_TYPE(sym->st_info) != STT_FUNC || !sym->st_value)
+	    GELF_ST_TYPE(sym->st_info) != STT_FUNC || !sym->st_value ||
+	    sym->st_shndx == SHN_UNDEF)
 		return NULL;
 	return elf_strptr(f->elf, t->header.sh_link, sym->st_name);
 }
@@ -177,7 +179,7 @@ static bool name_in(struct file *f, GElf_Word type, uint64_t offset, char *name,
 	for (i = 0; i < t.count; i++) {
 		symbol = function_at(f, &t, i, &sym);
 		if (!symbol || !to_offset(f, sym.st_value, &at) || at > offset ||
-		    at < best || (sym.st_size && offset >= at + sym.st_size))
+		    at < best || offset >= at + sym.st_size)
 			continue;
 		best = at;
 		snprintf(name, size, "%s", symbol);

@@ -18,7 +18,9 @@
 #define PATIENCE_NS	UINT64_C(10000000000)	/* for what has to be there */
 #define PATIENCE_SHORT_NS UINT64_C(1000000000)	/* for what need not */
 
-static const struct tracer *const tracers[] = { &tracer_wakelat, &tracer_gil };
+static const struct tracer *const tracers[] = {
+	&tracer_wakelat, &tracer_gil, &tracer_iopri
+};
 
 int complain(const char *what, int error)
 {
@@ -157,6 +159,16 @@ static int finish(const struct tracer *tracer, const struct request *request,
 	return r ? gnuplot_complain("tl-trace", request->svg, r) : EXIT_SUCCESS;
 }
 
+/* From now on nothing is missed. Not where the results go. */
+static void tell(const struct target *target)
+{
+	if (target->pid)
+		fprintf(stderr, "Tracing process %d. Ctrl-C ends it.\n",
+			target->pid);
+	else
+		fputs("Tracing all processes. Ctrl-C ends it.\n", stderr);
+}
+
 int trace_run(const struct request *request)
 {
 	const struct tracer *tracer = find(request->tracer);
@@ -171,6 +183,7 @@ int trace_run(const struct request *request)
 	if (!status)
 		status = attach(tracer, request, &target);
 	if (!status) {
+		tell(&target);
 		r = watch(tracer, request, &target);
 		if (r)
 			status = complain("output", r);

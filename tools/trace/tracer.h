@@ -37,6 +37,6 @@ struct tracer {
 	void (*close)(void);
 };
 
-extern const struct tracer tracer_wakelat, tracer_gil;
+extern const struct tracer tracer_wakelat, tracer_gil, tracer_iopri;
 
 #endif
