@@ -21,6 +21,17 @@ void values_between(struct tl_hist *out, const struct tl_bpf_hist *now,
 	}
 }
 
+double values_mean(const struct tl_bpf_hist *now,
+		   const struct tl_bpf_hist *before)
+{
+	__u64 n = 0, sum = now->sum - (before ? before->sum : 0);
+	unsigned int i;
+
+	for (i = 0; i < TL_BPF_HIST_SLOTS; i++)
+		n += now->slots[i] - (before ? before->slots[i] : 0);
+	return n ? (double)sum / (double)n : 0;
+}
+
 void values_curve(const struct tl_hist *h, FILE *f)
 {
 	struct tl_hist_cursor c = { 0 };

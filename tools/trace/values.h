@@ -18,6 +18,10 @@
 void values_between(struct tl_hist *out, const struct tl_bpf_hist *now,
 		    const struct tl_bpf_hist *before);
 
+/* The mean of the same, which is exact; 0 if there is nothing. */
+double values_mean(const struct tl_bpf_hist *now,
+		   const struct tl_bpf_hist *before);
+
 /* For gnuplot: what share of all values is not above each; one point at least. */
 void values_curve(const struct tl_hist *h, FILE *f);
 

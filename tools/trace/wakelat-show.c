@@ -90,10 +90,12 @@ void wakelat_table(const struct rows *rows, const struct request *request,
 
 /* --- JSON ----------------------------------------------------------------------------- */
 
-static void add_part(const char *name, const struct tl_hist *h, FILE *f)
+static void add_part(const char *name, const struct tl_hist *h, double mean_ns,
+		     FILE *f)
 {
-	fprintf(f, ",\"%s_p50_ns\":%" PRIu64 ",\"%s_p99_ns\":%" PRIu64, name,
-		tl_hist_percentile(h, 50), name, tl_hist_percentile(h, 99));
+	fprintf(f, ",\"%s_p50_ns\":%" PRIu64 ",\"%s_p99_ns\":%" PRIu64
+		",\"%s_mean_ns\":%.1f", name, tl_hist_percentile(h, 50), name,
+		tl_hist_percentile(h, 99), name, mean_ns);
 }
 
 void wakelat_json(const struct rows *rows, bool final, uint64_t lost, FILE *f)
@@ -120,11 +122,12 @@ void wakelat_json(const struct rows *rows, bool final, uint64_t lost, FILE *f)
 			lost);
 		fprintf(f, ",\"p50_ns\":%" PRIu64 ",\"p90_ns\":%" PRIu64
 			",\"p99_ns\":%" PRIu64 ",\"p999_ns\":%" PRIu64
-			",\"max_ns\":%" PRIu64, tl_hist_percentile(h, 50),
-			tl_hist_percentile(h, 90), tl_hist_percentile(h, 99),
-			tl_hist_percentile(h, 99.9), tl_hist_max(h));
-		add_part("issue", &e->issue, f);
-		add_part("queue", &e->queue, f);
+			",\"max_ns\":%" PRIu64 ",\"mean_ns\":%.1f",
+			tl_hist_percentile(h, 50), tl_hist_percentile(h, 90),
+			tl_hist_percentile(h, 99), tl_hist_percentile(h, 99.9),
+			tl_hist_max(h), e->mean_ns);
+		add_part("issue", &e->issue, e->issue_mean_ns, f);
+		add_part("queue", &e->queue, e->queue_mean_ns, f);
 		fputs("}\n", f);
 	}
 }

@@ -103,6 +103,21 @@ static int open_all(const struct request *request, const struct target *target)
 
 /* --- reading ----------------------------------------------------------------------- */
 
+static void entry_between(struct wakelat_entry *e, const struct wakelat_row *now,
+			  const struct wakelat_row *before)
+{
+	static const struct wakelat_row none;
+	const struct wakelat_row *old = before ? before : &none;
+
+	values_between(&e->total, &now->total, &old->total);
+	values_between(&e->issue, &now->issue, &old->issue);
+	values_between(&e->queue, &now->queue, &old->queue);
+	e->mean_ns = values_mean(&now->total, &old->total);
+	e->issue_mean_ns = values_mean(&now->issue, &old->issue);
+	e->queue_mean_ns = values_mean(&now->queue, &old->queue);
+	memcpy(e->comm, now->comm, sizeof(e->comm));
+}
+
 static int rows_between(struct rows *rows, const struct reads *now,
 			const struct reads *before)
 {
@@ -113,19 +128,13 @@ static int rows_between(struct rows *rows, const struct reads *now,
 	if (!rows->entries)
 		return -ENOMEM;
 	for (i = 0; i < now->count; i++) {
-		const struct wakelat_row *new = reads_value(now, i);
-		const struct wakelat_row *old =
-			reads_find(before, reads_key(now, i));
 		struct wakelat_entry *e = &rows->entries[rows->count];
 
-		values_between(&e->total, &new->total, old ? &old->total : NULL);
-		if (!tl_hist_count(&e->total))
-			continue;
-		values_between(&e->issue, &new->issue, old ? &old->issue : NULL);
-		values_between(&e->queue, &new->queue, old ? &old->queue : NULL);
+		entry_between(e, reads_value(now, i),
+			      reads_find(before, reads_key(now, i)));
 		memcpy(&e->key, reads_key(now, i), sizeof(e->key));
-		memcpy(e->comm, new->comm, sizeof(e->comm));
-		rows->count++;
+		if (tl_hist_count(&e->total))
+			rows->count++;
 	}
 	return 0;
 }

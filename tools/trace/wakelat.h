@@ -16,6 +16,7 @@ struct rows {
 		struct wakelat_key key;
 		char comm[16];
 		struct tl_hist total, issue, queue;
+		double mean_ns, issue_mean_ns, queue_mean_ns;
 	} *entries;
 	size_t count;
 };
