@@ -68,7 +68,7 @@ void tl__bell_ring(struct tl__bell *bell)
 	uint64_t one = 1;
 	int saved = errno;
 
-	tl__probe_wake(TL_PROBE_WAKE_RING, bell, 1);
+	tl__probe_wake(TL_PROBE_WAKE_RING, &bell->word, 1);
 	if (bell->futex) {
 		/* relaxed: the system call orders it; the message is elsewhere */
 		atomic_store_explicit(&bell->word, 1, memory_order_relaxed);
