@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * What the library's probes say in numbers: for the library, for programs in BPF and
- * for those that read what these have gathered. Includes nothing, and nothing but
- * preprocessor definitions is in it. tasklet_tracing(7) has the whole; the numbers
- * are part of the interface.
+ * What the library's probes say in numbers: for the library, for programs in
+ * BPF and for those that read what these have gathered. Includes nothing, and
+ * nothing but preprocessor definitions is in it. tasklet_tracing(7) has the
+ * whole; the numbers are part of the interface.
  */
 #ifndef TL_BASE_PROBE_KINDS_H
 #define TL_BASE_PROBE_KINDS_H
@@ -14,7 +14,7 @@
 #define TL_PROBE_WAKE_SEM		3 /* the semaphore */
 #define TL_PROBE_WAKE_LOCK		4 /* a short lock of the library's */
 #define TL_PROBE_WAKE_INBOX		5 /* a scheduler's sleep word */
-#define TL_PROBE_WAKE_RING		6 /* a ring's, or an epoll set's, doorbell */
+#define TL_PROBE_WAKE_RING		6 /* a ring's, or epoll set's, bell */
 #define TL_PROBE_WAKE_OTHER		7
 #define TL_PROBE_WAKE_KINDS		8 /* they are less than that */
 

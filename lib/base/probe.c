@@ -2,9 +2,10 @@
 /*
  * The semaphores of the probes, and the one probe that is called; see probe.h.
  *
- * The kernel is told where in the file a semaphore is, and writes to the process's
- * own copy of that page: so they lie in a section with contents. They have a cache
- * line to themselves, which nobody writes to as long as tracers don't come and go.
+ * The kernel is told where in the file a semaphore is, and writes to the
+ * process's own copy of that page: so they lie in a section with contents. They
+ * have a cache line to themselves, which nobody writes to as long as tracers
+ * don't come and go.
  */
 #include "base/probe.h"
 

@@ -3,15 +3,16 @@
  * The library's probes: places where a tracer can listen, in the format of
  * <sys/sdt.h>. tasklet_tracing(7) says what each of them means.
  *
- * Each has a semaphore, a counter of those who listen, which the kernel raises in
- * the process that is traced. As long as it is 0, a probe is a load and a branch that
- * is not taken, and its arguments are not evaluated. They are 64 bits wide, all of
- * them, so that no tracer has to know how a shorter one is extended.
+ * Each has a semaphore, a counter of those who listen, which the kernel raises
+ * in the process that is traced. As long as it is 0, a probe is a load and a
+ * branch that is not taken, and its arguments are not evaluated. They are 64
+ * bits wide, all of them, so that no tracer has to know how a shorter one is
+ * extended.
  *
- * Where the code is hot and a probe would need a frame, its semaphore is one more
- * reason for the slow way, which is there anyhow and has the probe in it:
- * tl__probe_wanted(). The probes themselves stand in as few places as can be, for
- * each place is one more that a tracer has to attach to.
+ * Where the code is hot and a probe would need a frame, its semaphore is one
+ * more reason for the slow way, which is there anyhow and has the probe in it:
+ * tl__probe_wanted(). The probes themselves stand in as few places as can be,
+ * for each place is one more that a tracer has to attach to.
  *
  * Without <sys/sdt.h>, or with TL_NO_PROBES, there are none.
  */
@@ -30,8 +31,8 @@
 #endif
 
 /*
- * All there are, each with the number of its arguments. The first two lie in one word
- * (tl__probe_switch_word).
+ * All there are, each with the number of its arguments. The first two lie in
+ * one word (tl__probe_switch_word).
  */
 #define TL__EACH_PROBE(X)	\
 	X(task_switch, 2)	\
@@ -60,8 +61,8 @@ TL__EACH_PROBE(TL__DECLARE)
 #undef TL__DECLARE
 
 /*
- * Whether anybody listens; 0 if not. A plain load: the kernel writes to it, and an
- * event more or less at either end of a trace is nobody's loss.
+ * Whether anybody listens; 0 if not. A plain load: the kernel writes to it, and
+ * an event more or less at either end of a trace is nobody's loss.
  */
 #define tl__probe_wanted(name) (tasklet_##name##_semaphore)
 
@@ -122,8 +123,8 @@ static inline void tl__probe_wake_fire(uint64_t kind,
 #endif
 
 /*
- * A system call that wakes up to @count threads, which sleep at @address, is about
- * to be made. @kind: TL_PROBE_WAKE_. Does not look at what is there.
+ * A system call that wakes up to @count threads, which sleep at @address, is
+ * about to be made. @kind: TL_PROBE_WAKE_. Does not look at what is there.
  */
 static inline void tl__probe_wake(uint64_t kind, const volatile void *address,
 				  int64_t count)

@@ -286,7 +286,7 @@ static int queue_and_park(struct tl_sched *s, struct tl_task *me,
 	 */
 	if (unlikely(select->shared))
 		let_go(s, select);
-	/* The channel may be gone if it was local; and what would it say now? */
+	/* A local channel may be gone; and what would it say now? */
 	if (r >= 0 && select->cases[r].result != -EPIPE)
 		tl__chan_probe(select->cases[r].chan,
 			       select->cases[r].op == TL_SELECT_SEND, me, 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * The slow halves of parking: switches that somebody watches or traces, a ring that
- * has gone round or run dry, deadlines, sleeping.
+ * The slow halves of parking: switches that somebody watches or traces, a ring
+ * that has gone round or run dry, deadlines, sleeping.
  *
  * Polling: s->round_left counts switches. When it is used up, the ring has gone
  * round and the outside is looked at; where nothing is under way outside, it is
@@ -262,8 +262,8 @@ static void sleep_until_woken(struct tl_sched *s)
 }
 
 /*
- * Sleeps until another thread has something for this one. False: none ever will,
- * for all of them sleep so.
+ * Sleeps until another thread has something for this one. False: none ever
+ * will, for all of them sleep so.
  */
 static bool sleep_for_others(struct tl_sched *s)
 {
