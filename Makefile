@@ -7,6 +7,7 @@
 #   CC= CFLAGS= CROSS_COMPILE=                    as usual
 #   SAN=address,undefined                         build with sanitizers
 #   INSTALL_PACKAGES=no                           never call the package manager
+#   PROBES=no    without probes for tracers
 #   CHECKED=yes  report pthread locks held while a tasklet waits (give it its own O)
 
 O ?= build
@@ -37,7 +38,7 @@ CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes \
 	-Wshadow -Wundef -Wpointer-arith
 CPPFLAGS_ALL = -D_GNU_SOURCE -Iinclude -Ilib $(CPPFLAGS_URING) \
-	$(CPPFLAGS_CHECKED) $(CPPFLAGS)
+	$(CPPFLAGS_CHECKED) $(CPPFLAGS_PROBES) $(CPPFLAGS)
 CFLAGS_ALL = -std=gnu11 $(WARNINGS) -fvisibility=hidden -fPIC \
 	-fno-semantic-interposition -MMD -MP $(SAN_FLAGS) $(CFLAGS)
 LDFLAGS_ALL = $(SAN_FLAGS) $(LDFLAGS)
@@ -48,6 +49,11 @@ LDLIBS_LIB := -luring -lpthread
 else
 LDLIBS_LIB := -lpthread
 CPPFLAGS_URING := -DTL_NO_URING
+endif
+# Probes (base/probe.h) are there if <sys/sdt.h> is.
+PROBES ?= yes
+ifneq ($(PROBES),yes)
+CPPFLAGS_PROBES := -DTL_NO_PROBES
 endif
 # The checked library (core/checked.c) also exports pthread's functions, without a
 # version: they stand in for the C library's.
@@ -264,7 +270,7 @@ lint: packages-lint
 	$(Q)tests/product/floors.sh
 
 help:
-	@sed -n 's/^# \{0,1\}//; 3,10p' Makefile
+	@sed -n 's/^# \{0,1\}//; 3,11p' Makefile
 	@echo 'Targets: lib tools install uninstall demo check check-checked check-asan check-ubsan'
 	@echo '         check-tsan check-valgrind check-aarch64 explore soak bench lint clean'
 
