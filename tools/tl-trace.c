@@ -155,7 +155,8 @@ int main(int argc, char **argv)
 
 	argp_program_version_hook = print_version;
 	argp_err_exit_status = EXIT_USAGE;
-	argp_parse(&argp, argc, argv, 0, NULL, &request);
+	/* In order: what is behind -- must be told from what is before it. */
+	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &request);
 	if (open_picture(&request))
 		return EXIT_FAILURE;
 	return trace_run(&request);

@@ -134,9 +134,9 @@ static void sum_up(const struct tracer *tracer, const struct request *request,
 			"}\n", tracer->name, tracer->counter(TL_TRACE_EVENTS),
 			lost, elapsed_ns, cost.runs, cost.ns);
 	else
-		fprintf(f, "\n%" PRIu64 " events, %" PRIu64 " lost; the programs "
-			"ran %" PRIu64 " times, %.0f ns each: %.2f%% of one "
-			"processor\n", tracer->counter(TL_TRACE_EVENTS), lost,
+		fprintf(f, "\n%" PRIu64 " events, %" PRIu64 " lost\nThe tracer's "
+			"programs ran %" PRIu64 " times, %.0f ns each: %.2f%% of "
+			"one processor\n", tracer->counter(TL_TRACE_EVENTS), lost,
 			cost.runs, each, 100 * share);
 }
 

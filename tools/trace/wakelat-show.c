@@ -47,7 +47,7 @@ static void show_time(const struct tl_hist *h, double percent, FILE *f)
 
 static void show_row(const struct wakelat_entry *e, FILE *f)
 {
-	fprintf(f, "%-7u %-10.10s %-12s %-5s %-3s %7" PRIu64,
+	fprintf(f, "%-7u %-9.9s %-12s %-5s %-3s %7" PRIu64,
 		e->key.tid ? e->key.tid : e->key.tgid, e->comm, name_of(e),
 		e->key.cross ? "cross" : "same", e->key.preempted ? "yes" : "no",
 		tl_hist_count(&e->total));
@@ -70,7 +70,7 @@ void wakelat_table(const struct rows *rows, const struct request *request,
 		fprintf(f, "\nWake-up latency, all of the time\n");
 	else
 		fprintf(f, "\n%s\n", clock);
-	fprintf(f, "%-7s %-10s %-12s %-5s %-3s %7s %7s %7s %7s %7s\n",
+	fprintf(f, "%-7s %-9s %-12s %-5s %-3s %7s %7s %7s %7s %7s\n",
 		request->threads ? "TID" : "PID", "COMM", "WAITED IN", "CPU",
 		"PRE", "COUNT", "P50", "P99", "ISSUE", "QUEUE");
 	for (i = 0; i < rows->count; i++)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
  * wakes KIND COUNT: a thread that waits in KIND is woken exactly COUNT times, each time when it is known to be off its
- * processor; begins when a line comes on stdin. For tests that count what a tracer has seen.
+ * processor. Begins when something comes on stdin, and ends when that does. For tests that count what a tracer has seen.
+ * The other thread waits for nothing but time.
  *
  * KIND: futex, sem, cond, tl-cond, eventfd, pipe, socket, epoll, poll, uring. Or burner: futex, on one processor, which
  * the waker keeps for 5 ms more each time, with a priority that leaves nothing to others.
@@ -9,6 +10,7 @@
  * The sleeper's voluntary switches, as the kernel counts them, tell that it is off.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <poll.h>
@@ -266,11 +268,21 @@ static void rule(void)
 		fail("sched_setscheduler");
 }
 
+/* A byte, or the end of it. */
+static ssize_t from_stdin(void)
+{
+	ssize_t n;
+	char byte;
+
+	while ((n = read(0, &byte, 1)) < 0 && errno == EAGAIN)
+		usleep(2000);
+	return n;
+}
+
 int main(int argc, char **argv)
 {
 	bool burns;
 	pthread_t thread;
-	char line[16];
 	long i, before;
 
 	count = argc == 3 ? atol(argv[2]) : 0;
@@ -288,12 +300,14 @@ int main(int argc, char **argv)
 		keep_one_processor();
 	puts("ready");
 	fflush(stdout);
-	if (!fgets(line, sizeof(line), stdin))
+	fcntl(0, F_SETFL, O_NONBLOCK);
+	if (from_stdin() <= 0)
 		return 1;
 	if (pthread_create(&thread, NULL, sleeper, NULL))
 		return 1;
 	while (!atomic_load(&sleeper_tid))
 		sched_yield();
+	printf("sleeper %d\n", atomic_load(&sleeper_tid));
 	if (burns)
 		rule();
 	for (i = 0, before = 0; i < count; i++) {
@@ -311,6 +325,7 @@ int main(int argc, char **argv)
 	printf("%ld\n", count);
 	fflush(stdout);
 	/* Until it is told to end, so that whoever traces it can read all. */
-	(void)!fgets(line, sizeof(line), stdin);
+	while (from_stdin() > 0)
+		;
 	return 0;
 }
