@@ -220,7 +220,7 @@ MAN_PAGES := $(wildcard man/*.[0-9])
 INSTALLED_PAGES := $(filter-out man/tl-testserver.1,$(MAN_PAGES))
 
 .PHONY: install uninstall
-install: lib $(INSTALLED_TOOLS:%=$(O)/tools/%)
+install: lib $(INSTALLED_TOOLS:%=$(O)/tools/%) $(if $(filter yes,$(BPF)),bpf)
 	$(Q)install -d $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(includedir)/tasklet
 	$(Q)install -m 755 $(SO) $(DESTDIR)$(libdir)/
 	$(Q)ln -sf libtasklet.so.$(VERSION) $(DESTDIR)$(libdir)/libtasklet.so.$(SOVERSION)
@@ -230,6 +230,10 @@ install: lib $(INSTALLED_TOOLS:%=$(O)/tools/%)
 	$(Q)install -d $(DESTDIR)$(bindir)
 	$(Q)install -m 755 $(INSTALLED_TOOLS:%=$(O)/tools/%) $(DESTDIR)$(bindir)/
 	$(Q)install -m 644 $(O)/tasklet.pc $(DESTDIR)$(libdir)/pkgconfig/
+ifeq ($(BPF),yes)
+	$(Q)install -d $(DESTDIR)$(libdir)/libtasklet/bpf
+	$(Q)install -m 644 $(BPF_OBJS) $(DESTDIR)$(libdir)/libtasklet/bpf/
+endif
 	$(Q)install -m 644 include/tasklet/*.h $(DESTDIR)$(includedir)/tasklet/
 	$(Q)for page in $(INSTALLED_PAGES); do \
 		dir=$(DESTDIR)$(mandir)/man$${page##*.}; \
@@ -243,7 +247,7 @@ uninstall:
 		$(DESTDIR)$(libdir)/libtasklet-preload.so \
 		$(INSTALLED_TOOLS:%=$(DESTDIR)$(bindir)/%) \
 		$(DESTDIR)$(libdir)/pkgconfig/tasklet.pc
-	$(Q)rm -rf $(DESTDIR)$(includedir)/tasklet
+	$(Q)rm -rf $(DESTDIR)$(includedir)/tasklet $(DESTDIR)$(libdir)/libtasklet
 	$(Q)for page in $(INSTALLED_PAGES); do \
 		rm -f $(DESTDIR)$(mandir)/man$${page##*.}/$${page##*/}; done
 

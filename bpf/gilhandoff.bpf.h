@@ -98,7 +98,9 @@ static __always_inline __u64 caller_of(struct pt_regs *regs)
 {
 	__u64 address = 0;
 
-#if defined(__TARGET_ARCH_x86)
+#if defined(TL_PART)
+	(void)regs;	/* a USDT probe is in the middle of a function */
+#elif defined(__TARGET_ARCH_x86)
 	bpf_probe_read_user(&address, sizeof(address), (void *)PT_REGS_SP(regs));
 #elif defined(__TARGET_ARCH_arm64)
 	address = PT_REGS_RET(regs);

@@ -131,6 +131,12 @@ static void release(struct tl__gil_thread *me)
 	me->gil->policy->release(me->gil, me);
 }
 
+void tl__gil_yields(const struct tl__gil_thread *me, bool any)
+{
+	TL__PROBE4(gil_yield, me->gil, (uint64_t)tl__gil_class(me),
+		   held_ns(me, tl__now()), (uint64_t)!any);
+}
+
 static bool yield(struct tl__gil_thread *me, bool any)
 {
 	struct tl_gil *gil = me->gil;
@@ -146,8 +152,6 @@ static bool yield(struct tl__gil_thread *me, bool any)
 	if (me->held_since_ns)
 		tl__gil_time(&me->counters.holds[class],
 			     began - me->held_since_ns);
-	TL__PROBE4(gil_yield, gil, (uint64_t)class, held_ns(me, began),
-		   (uint64_t)!any);
 	tl__gil_set_class(me, TL_GIL_CPU);
 	wait_and_hold(me, began, gil->policy->back);
 	return true;

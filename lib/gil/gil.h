@@ -170,6 +170,9 @@ static inline void tl__gil_count(_Atomic uint64_t *counter, uint64_t n)
 
 void tl__gil_time(struct tl__gil_times *times, uint64_t ns);
 
+/* For tracers: a policy's yield is about to give it away, before others can see it. */
+void tl__gil_yields(const struct tl__gil_thread *me, bool any);
+
 /* Adds what @me came to to what all detached ones did. With the lock. */
 void tl__gil_stats_keep(struct tl__gil_thread *me);
 

@@ -441,6 +441,7 @@ static bool yield(struct tl_gil *gil, struct tl__gil_thread *me, bool any)
 	tl__tick_clear(TL__TICK_GIL);
 	next = successor(gil, now, any);
 	if (next) {
+		tl__gil_yields(me, any);
 		over = turn_over(gil, me, now) || any;
 		tl__gil_set_class(me, TL_GIL_CPU);
 		me->ticks_left = 0;

@@ -106,8 +106,10 @@ static bool yield(struct tl_gil *gil, struct tl__gil_thread *me, bool any)
 	if (any && anybody)
 		tl__gil_ask(me);
 	gil->wake->mutex_unlock(&g->mutex);
-	if (anybody)
+	if (anybody) {
+		tl__gil_yields(me, any);
 		release(gil, me);
+	}
 	return anybody;
 }
 

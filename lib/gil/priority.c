@@ -102,6 +102,7 @@ static bool yield(struct tl_gil *gil, struct tl__gil_thread *me, bool any)
 		gives = g->cpu_waiting;
 	}
 	if (gives) {
+		tl__gil_yields(me, any);
 		me->gave = g->switches;
 		give(gil);
 	}

@@ -48,6 +48,7 @@ static bool yield(struct tl_gil *gil, struct tl__gil_thread *me, bool any)
 		me->ticks_left--;
 		return false;
 	}
+	tl__gil_yields(me, any);
 	(void)gil->wake->sem_post(&gil->ticks.sem);
 	return true;
 }

@@ -9,6 +9,7 @@ top=$(cd "$(dirname "$0")/../.." && pwd)
 build=${O:-$top/build}
 trace=$build/tools/tl-trace
 wakes=$build/tests/trace/wakes
+holds=$build/tests/trace/holds
 python=/usr/bin/python3
 tmp=$(mktemp -d)
 pinned=/sys/fs/bpf/tl-test-$$
@@ -35,7 +36,7 @@ uring:io_uring"
 if readelf -n "$wakes" | grep -q 'Provider: tasklet'; then
 	kinds="$kinds tl-cond:tl_cond"
 fi
-tap_plan $(($(wc -w <<<"$kinds") + 33))
+tap_plan $(($(wc -w <<<"$kinds") + 37))
 
 # until COMMAND...: it succeeds within a minute
 until_true() {
@@ -153,6 +154,34 @@ if command -v bpftrace >/dev/null; then
 	check "wakelat: count and mean run-queue wait agree within 10 % with bpftrace's" agrees
 else
 	tap_skip "there is no bpftrace" "wakelat: count and mean run-queue wait agree within 10 % with bpftrace's"
+fi
+
+# --- our own lock: a holder that keeps it for 3 ms, 50 times -------------------------------------------------------------------
+
+if readelf -n "$holds" | grep -q 'Provider: tasklet'; then
+	rm -f "$tmp/go"
+	mkfifo "$tmp/go"
+	"$holds" 50 <"$tmp/go" >"$tmp/holds" &
+	target=$!
+	exec 9>"$tmp/go"
+	until_true grep -q ready "$tmp/holds"
+	start_trace gil -p $target -j
+	echo >&9
+	until_true grep -q '^50$' "$tmp/holds"
+	end_wakes
+	wait $tracer
+	io='[.[] | select(.row and .final and .class == "IO")][0]'
+	tap_is "$(jq -s "$io.wait_count" "$tmp/out")" 50 "gil: 50 waits of an IO thread are 50"
+	tap_is "$(jq -s "$io | .wait_p50_ns >= 3000000 and .wait_p50_ns < 4500000" "$tmp/out")" true \
+		"gil: and 3 ms long, as it was kept"
+	tap_is "$(jq -s "$io | .handoff_count > 40 and .handoff_p50_ns < 3000000" "$tmp/out")" true \
+		"gil: which the handoffs are not, that followed"
+	tap_is "$(jq -s '[.[] | select(.holder)][0] | .count == 50 and .held_ns >= 150000000 and (.stack | test("release|block"))' \
+		"$tmp/out")" true "gil: who kept it, for how long in all, and where"
+else
+	for ((i = 0; i < 4; i++)); do
+		tap_skip "the library was built without probes" "gil: our own lock"
+	done
 fi
 
 # --- the global lock -------------------------------------------------------------------------------------------------------------

@@ -52,6 +52,7 @@ static int open_all(const struct request *request, const struct target *target)
 static int attach_to(const struct request *request, pid_t pid)
 {
 	(void)request;
+	stack_learn(pid);
 	return lock_attach(&object, &usdt, &usdt_source, pid);
 }
 
@@ -99,7 +100,7 @@ static void add_frame(struct gil_holder *h, uint64_t address)
 	size_t len = strlen(h->where);
 	char name[48];
 
-	stack_name((pid_t)h->key.tgid, address, name, sizeof(name));
+	stack_name(address, name, sizeof(name));
 	if (strcmp(name, "?"))
 		snprintf(h->where + len, sizeof(h->where) - len, "%s%s",
 			 len ? " < " : "", name);
@@ -228,6 +229,7 @@ static void close_all(void)
 	object_free(&object);
 	object_free(&usdt);
 	reads_free(&last);
+	stack_forget();
 }
 
 const struct tracer tracer_gil = {
@@ -235,6 +237,7 @@ const struct tracer tracer_gil = {
 	.what = "a global lock: CPython's (3.8 to 3.13), or libtasklet's",
 	.open = open_all,
 	.attach_to = attach_to,
+	.look = stack_learn,
 	.show = show,
 	.draw = draw,
 	.counter = counter,

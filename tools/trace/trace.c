@@ -15,6 +15,7 @@
 #include "tracer.h"
 
 #define LOOK_NS		UINT64_C(10000000)
+#define LOOK_AGAIN_NS	UINT64_C(1000000000)	/* at what it has mapped since */
 #define PATIENCE_NS	UINT64_C(10000000000)	/* for what has to be there */
 #define PATIENCE_SHORT_NS UINT64_C(1000000000)	/* for what need not */
 
@@ -95,6 +96,21 @@ static int attach(const struct tracer *tracer, const struct request *request,
 	return EXIT_FAILURE;
 }
 
+/* Until @until_ns; false: it is over before. */
+static bool goes_on(const struct tracer *tracer, struct target *target,
+		    uint64_t until_ns)
+{
+	enum target_event event;
+
+	do {
+		if (tracer->look && target->pid)
+			tracer->look(target->pid);
+		event = target_wait(target, earlier(until_ns,
+						    tl_after(LOOK_AGAIN_NS)));
+	} while (event == TARGET_TIME && tl_now() < until_ns);
+	return event == TARGET_TIME;
+}
+
 /* Until it is over; a table at each interval. */
 static int watch(const struct tracer *tracer, const struct request *request,
 		 struct target *target)
@@ -107,7 +123,7 @@ static int watch(const struct tracer *tracer, const struct request *request,
 	while (!r) {
 		if (next != TL_FOREVER)
 			next += request->interval_ns;
-		if (target_wait(target, earlier(next, end)) != TARGET_TIME ||
+		if (!goes_on(tracer, target, earlier(next, end)) ||
 		    end <= tl_now())
 			break;
 		r = tracer->show(request, false, stdout);

@@ -23,6 +23,8 @@ struct tracer {
 	 * looked for is not there (yet); or -errno. Also with @pid 0: for all.
 	 */
 	int (*attach_to)(const struct request *request, pid_t pid);
+	/* Now and then, while the target is there; may be NULL. */
+	void (*look)(pid_t pid);
 	/*
 	 * What came since the last call, or (final) since the beginning. -errno: the
 	 * maps can't be read, or no memory.
