@@ -195,12 +195,68 @@ static void come_before(bool heir_is_io, void *(*fn)(void *), const char *words)
 	tl__gil_forget(&gil.cond);
 }
 
+/* --- a time-out that is over before the wait begins ---------------------------------- */
+
+struct late {
+	clockid_t clock;
+	bool is_cpu;		/* else an IO thread that has asked */
+	int result;
+	_Atomic bool done;
+};
+
+static void *wait_late(void *arg)
+{
+	struct tl__gil *g = tl__gil_of_mutex(&gil.mutex);
+	struct late *late = arg;
+	struct timespec until;
+
+	if (late->is_cpu)
+		gil_become_cpu_thread();
+	clock_gettime(late->clock, &until);
+	until.tv_sec--;
+	tl__gil_lock(g);
+	tl__gil_me.asked = !late->is_cpu;
+	late->result = tl__gil_wait(g, &gil.cond, &gil.mutex, late->clock, &until);
+	tl__base_mutex_unlock(&gil.mutex);
+	tl__gil_me.in = NULL;
+	late->done = true;
+	return NULL;
+}
+
+/* An interval is the time left; less than none would be one of 500 years. */
+static void test_late(struct late late, const char *words)
+{
+	uint64_t end = tl__now() + 5 * TL__NS_PER_SEC;
+	struct tl__gil *g;
+	pthread_t t;
+	bool at_once;
+
+	gil_init(INTERVAL_NS);
+	g = tl__gil_of_mutex(&gil.mutex);
+	gil_take(1);
+	/* As the wait of an IO thread would leave it. */
+	g->interval_ns = INTERVAL_NS;
+	if (pthread_create(&t, NULL, wait_late, &late))
+		tap_bail("no thread");
+	while (!late.done && tl__now() < end)
+		usleep(100);
+	at_once = late.done;
+	gil_leave(1);		/* which ends the wait of one that sleeps */
+	pthread_join(t, NULL);
+	tap_ok(at_once, "%s does not sleep", words);
+	tap_is(late.result, late.is_cpu ? ETIMEDOUT : 0, "... and is told %s",
+	       late.is_cpu ? "so" : "to look again");
+	tap_is((long)g->interval_ns, late.is_cpu ? 0 : (long)INTERVAL_NS,
+	       "... the interval is %s", late.is_cpu ? "nothing" : "left alone");
+	tl__gil_forget(&gil.cond);
+}
+
 int main(int argc, char **argv)
 {
 	/* Ours, so that checkers see what is locked. */
 	setenv("TL_PRELOAD_COND", argc > 1 ? argv[1] : "futex", 1);
 	setenv("TL_PRELOAD_GIL", "priority", 1);
-	tap_plan(27);
+	tap_plan(39);
 	play(1, 1, 30);
 	play(1, 2, 30);
 	play(3, 1, 30);
@@ -211,5 +267,11 @@ int main(int argc, char **argv)
 	come_before(true, once_computing, "a CPU thread does not come before an IO thread "
 		    "that was woken");
 	come_before(false, once, "nor an IO thread before a CPU thread whose turn it is");
+	test_late((struct late){ .clock = CLOCK_MONOTONIC, .is_cpu = true },
+		  "a CPU thread whose time is over");
+	test_late((struct late){ .clock = CLOCK_REALTIME, .is_cpu = true },
+		  "... by another clock");
+	test_late((struct late){ .clock = CLOCK_MONOTONIC }, "an IO thread that has asked");
+	test_late((struct late){ .clock = CLOCK_REALTIME }, "... by another clock");
 	return tap_exit();
 }
