@@ -31,6 +31,12 @@ void tl__waiter_wake(struct tl__waiter *w, uint32_t word)
 		tl__futex_wake(&w->word, 1);
 }
 
+void tl__waiter_in_child(void)
+{
+	/* relaxed: one thread */
+	atomic_store_explicit(&spinners, 0, memory_order_relaxed);
+}
+
 /* Threads may be pinned while they run. relaxed: nothing depends on it but time. */
 static int cpus_at(uint64_t now)
 {

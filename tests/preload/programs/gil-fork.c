@@ -4,6 +4,8 @@
  * recognised. The process forks while threads of both classes wait for it; the child has
  * none of them, and goes on with the GIL as it is: CPython would make it anew. Whoever
  * is left to a timer there does not come to an end: an interval is ten minutes.
+ *
+ * And it forks while another thread's first wait is looked at, which may be CPython's.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -31,9 +33,13 @@ static bool locked;
 static int waiting;
 static void *last;
 static _Atomic bool drop_request;
+static _Atomic bool hold, held;
 
 const char *Py_GetVersion(void)
 {
+	held = true;
+	while (hold)
+		usleep(100);
 	return "3.11.2 (a test)";
 }
 
@@ -148,14 +154,13 @@ static void await_waiters(void)
 	}
 }
 
-int main(void)
+static int fork_while_they_wait(void)
 {
 	pthread_condattr_t attr;
 	pthread_t t[WAITERS];
 	int i, status;
 	pid_t pid;
 
-	alarm(60);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&cond, &attr);
@@ -186,4 +191,62 @@ int main(void)
 		pthread_join(t[i], NULL);
 	puts("parent");
 	return 0;
+}
+
+/* --- while a place is looked at --------------------------------------------------------- */
+
+/* Each is a place of its own, which is not that of a GIL. */
+static void *wait_once(void *arg)
+{
+	struct timespec past = { 1, 0 };
+	pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER;
+	pthread_cond_t c = PTHREAD_COND_INITIALIZER;
+
+	pthread_mutex_lock(&m);
+	if (pthread_cond_timedwait(&c, &m, &past) != ETIMEDOUT)
+		exit(2);
+	pthread_mutex_unlock(&m);
+	return arg;
+}
+
+static void wait_elsewhere(void)
+{
+	struct timespec past = { 1, 0 };
+	pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER;
+	pthread_cond_t c = PTHREAD_COND_INITIALIZER;
+
+	pthread_mutex_lock(&m);
+	if (pthread_cond_timedwait(&c, &m, &past) != ETIMEDOUT)
+		exit(2);
+	pthread_mutex_unlock(&m);
+}
+
+/* The other thread is in Py_GetVersion(), which is called to find out. */
+static bool fork_while_looked_at(void)
+{
+	int status = -1;
+	pthread_t t;
+	pid_t pid;
+
+	hold = true;
+	if (pthread_create(&t, NULL, wait_once, NULL))
+		return false;
+	while (!held)
+		usleep(100);
+	pid = fork();
+	hold = false;
+	if (!pid) {
+		alarm(10);
+		wait_elsewhere();
+		_exit(0);
+	}
+	pthread_join(t, NULL);
+	return pid > 0 && waitpid(pid, &status, 0) == pid && !status;
+}
+
+int main(int argc, char **argv)
+{
+	(void)argv;
+	alarm(60);
+	return argc > 1 ? !fork_while_looked_at() : fork_while_they_wait();
 }
