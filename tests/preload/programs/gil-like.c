@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * A GIL as CPython's, in a program that has the names of CPython's functions: it is
- * recognised. The process forks while threads of both classes wait for it; the child has
- * none of them, and goes on with the GIL as it is: CPython would make it anew. Whoever
- * is left to a timer there does not come to an end: an interval is ten minutes.
+ * gil-like WHAT: a GIL as CPython's, in a program that has the names of CPython's
+ * functions, so that it is recognised. Where a thread must not be left to its timer, that
+ * is one of ten minutes.
  *
- * And it forks while another thread's first wait is looked at, which may be CPython's.
+ *	fork		while threads of both classes wait for it. The child has none of
+ *			them, and goes on with the GIL as it is: CPython makes it anew
+ *	looked-at	fork while another thread's first wait is looked at
+ *	destroy		its condition, right after the last signal, with the mutex
  */
 #include <errno.h>
 #include <pthread.h>
@@ -14,6 +16,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,7 +24,6 @@
 #define EXPORTED __attribute__((visibility("default"), noinline))
 #define WAITERS 4
 #define INTERVAL_S 600
-#define TURNS 100
 
 EXPORTED const char *Py_GetVersion(void);
 EXPORTED void PyEval_RestoreThread(void *me);
@@ -31,9 +33,11 @@ static pthread_mutex_t switch_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t cond, switch_cond;
 static bool locked;
 static int waiting;
+static int interval_s = INTERVAL_S;	/* 0: 5 ms, as CPython's */
 static void *last;
 static _Atomic bool drop_request;
 static _Atomic bool hold, held;
+static _Atomic bool stop;
 
 const char *Py_GetVersion(void)
 {
@@ -52,7 +56,9 @@ void PyEval_RestoreThread(void *me)
 	waiting++;
 	while (locked) {
 		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_sec += INTERVAL_S;
+		until.tv_sec += interval_s;
+		if (!interval_s)
+			until.tv_nsec += until.tv_nsec < 995000000 ? 5000000 : 0;
 		if (pthread_cond_timedwait(&cond, &mutex, &until) == ETIMEDOUT && locked)
 			drop_request = true;
 	}
@@ -83,6 +89,16 @@ static void drop(void *me)
 	pthread_mutex_unlock(&switch_mutex);
 }
 
+static void begin_gil(void)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&cond, &attr);
+	pthread_cond_init(&switch_cond, &attr);
+}
+
 static void compute(long us)
 {
 	struct timespec t;
@@ -98,9 +114,7 @@ static void compute(long us)
 /* With it for as long that it is taken for one that computes. */
 static void *computes(void *arg)
 {
-	int i;
-
-	for (i = 0; i < TURNS / 10; i++) {
+	while (!stop) {
 		PyEval_RestoreThread(arg);
 		compute(2000);
 		drop(arg);
@@ -110,9 +124,7 @@ static void *computes(void *arg)
 
 static void *waits(void *arg)
 {
-	int i;
-
-	for (i = 0; i < TURNS; i++) {
+	while (!stop) {
 		PyEval_RestoreThread(arg);
 		drop(arg);
 		usleep(10);
@@ -120,34 +132,50 @@ static void *waits(void *arg)
 	return NULL;
 }
 
-static void begin(pthread_t *t, int i)
+static void *take(void *arg)
 {
-	if (pthread_create(&t[i], NULL, i % 2 ? computes : waits,
-			   (void *)(intptr_t)(i + 1)))
-		exit(2);
+	PyEval_RestoreThread(arg);
+	return NULL;
 }
 
-/* The caller has it. */
+static void *once(void *arg)
+{
+	PyEval_RestoreThread(arg);
+	drop(arg);
+	return NULL;
+}
+
+static pthread_t begin(void *(*fn)(void *), int i)
+{
+	pthread_t t;
+
+	if (pthread_create(&t, NULL, fn, (void *)(intptr_t)(i + 1)))
+		exit(2);
+	return t;
+}
+
+/* The caller has it, and hands it over to one thread after the other. */
 static void go_on(void *me)
 {
-	pthread_t t[WAITERS];
+	pthread_t t;
 	int i;
 
-	for (i = 0; i < WAITERS; i++)
-		begin(t, i);
-	while (!drop_request)
-		usleep(100);
-	drop(me);
-	for (i = 0; i < WAITERS; i++)
-		pthread_join(t[i], NULL);
+	for (i = 0; i < WAITERS; i++) {
+		t = begin(once, i);
+		while (!drop_request)
+			usleep(100);
+		drop(me);
+		pthread_join(t, NULL);
+		PyEval_RestoreThread(me);
+	}
 }
 
-/* Takes the mutex when all others wait, and the caller has the GIL. */
-static void await_waiters(void)
+/* Takes the mutex when so many others wait, and the caller has the GIL. */
+static void await_waiters(int n)
 {
 	for (;;) {
 		pthread_mutex_lock(&mutex);
-		if (waiting == WAITERS)
+		if (waiting == n)
 			return;
 		pthread_mutex_unlock(&mutex);
 		usleep(100);
@@ -156,27 +184,25 @@ static void await_waiters(void)
 
 static int fork_while_they_wait(void)
 {
-	pthread_condattr_t attr;
 	pthread_t t[WAITERS];
 	int i, status;
 	pid_t pid;
 
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&cond, &attr);
-	pthread_cond_init(&switch_cond, &attr);
+	begin_gil();
+	interval_s = 0;
 	for (i = 0; i < WAITERS; i++)
-		begin(t, i);
+		t[i] = begin(i % 2 ? computes : waits, i);
 	/* In the middle of it. */
 	usleep(5000);
 	PyEval_RestoreThread(t);
-	await_waiters();
+	await_waiters(WAITERS);
 	pid = fork();
 	if (!pid) {
 		alarm(10);
 		/* The parent's are gone, their requests with them. */
 		waiting = 0;
 		drop_request = false;
+		interval_s = INTERVAL_S;
 	}
 	pthread_mutex_unlock(&mutex);
 	if (!pid) {
@@ -186,6 +212,7 @@ static int fork_while_they_wait(void)
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
 		return 1;
+	stop = true;
 	drop(t);
 	for (i = 0; i < WAITERS; i++)
 		pthread_join(t[i], NULL);
@@ -244,9 +271,37 @@ static bool fork_while_looked_at(void)
 	return pid > 0 && waitpid(pid, &status, 0) == pid && !status;
 }
 
+/* --- the last signal ------------------------------------------------------------------- */
+
+/* Nobody is blocked on it any more, though the one that was woken has not returned. */
+static bool destroy_after_signal(void)
+{
+	pthread_cond_t other = PTHREAD_COND_INITIALIZER;
+	pthread_t t;
+
+	begin_gil();
+	PyEval_RestoreThread(&other);
+	t = begin(take, 0);
+	while (!drop_request)
+		usleep(100);
+	await_waiters(1);
+	locked = false;
+	pthread_cond_signal(&cond);
+	pthread_cond_destroy(&cond);
+	pthread_cond_signal(&other);
+	pthread_mutex_unlock(&mutex);
+	pthread_join(t, NULL);
+	return !pthread_cond_destroy(&other);
+}
+
 int main(int argc, char **argv)
 {
-	(void)argv;
-	alarm(60);
-	return argc > 1 ? !fork_while_looked_at() : fork_while_they_wait();
+	alarm(30);
+	if (argc == 2 && !strcmp(argv[1], "fork"))
+		return fork_while_they_wait();
+	if (argc == 2 && !strcmp(argv[1], "looked-at"))
+		return !fork_while_looked_at();
+	if (argc == 2 && !strcmp(argv[1], "destroy"))
+		return !destroy_after_signal();
+	return 2;
 }
