@@ -17,7 +17,7 @@ tap_plan 17
 printf '10\n20 3\n\n 1000 1\n' | "$hist" -v us -t >"$tmp/a"
 tap_is $? 0 "values become a histogram"
 tap_is "$("$hist" -j -n x "$tmp/a")" \
-	'{"name":"x","unit":"us","count":5,"min":10,"p50_us":20,"p90_us":1000,"p99_us":1000,"p999_us":1000,"max_us":1000,"mean_us":214.000}' \
+	'{"name":"x","unit":"us","count":5,"min_us":10,"p50_us":20,"p90_us":1000,"p99_us":1000,"p999_us":1000,"max_us":1000,"mean_us":214.000}' \
 	"... that can be read again, as JSON"
 tap_like "$("$hist" -j "$tmp/a" "$tmp/a")" '"name":".*/a",.*"count":10,.*"mean_us":214.000' \
 	"two files are merged"
