@@ -176,6 +176,7 @@ TOOL_OBJS := $(foreach t,$(TOOL_NAMES),$(call tool_objs,$(t)))
 $(foreach t,$(TOOL_NAMES),$(eval $(O)/tools/$(t): $(call tool_objs,$(t))))
 .SECONDARY: $(TOOLS:%=%.o) $(TOOL_OBJS)
 $(O)/tools/tl-giltest $(O)/tools/tl-wakelat: $(O)/tools/plot/gnuplot.o
+$(O)/tools/tl-giltest $(O)/tools/tl-hist $(O)/tools/tl-wakelat: $(O)/tools/output/output.o
 # Its burner and its queue's lock are those of tl-giltest.
 $(O)/tools/tl-testserver: $(O)/tools/giltest/lock.o $(O)/tools/giltest/work.o
 $(O)/tools/tl-testserver.o $(call tool_objs,tl-testserver): | packages-demo

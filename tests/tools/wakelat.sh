@@ -199,10 +199,10 @@ fake_gnuplot 'cat >/dev/null; echo "<svg>"' "a gnuplot that draws half a picture
 
 refused 1 "--save where there is no directory" $quick --save="$tmp/no/such"
 "$wakelat" --merge "$tmp/a" --save=/dev/full >/dev/null 2>"$tmp/err"
-tap_like "$? $(cat "$tmp/err")" '^1 .*/dev/full: ' "--save on a full disk"
+tap_like "$? $(cat "$tmp/err")" '^1 .*/dev/full: No space' "--save on a full disk"
 for args in "--merge $tmp/a" "--merge -j $tmp/a" "--diff $tmp/a $tmp/a" --list; do
 	"$wakelat" $args >/dev/full 2>"$tmp/err"
-	tap_like "$? $(cat "$tmp/err")" '^1 .*output: ' \
+	tap_like "$? $(cat "$tmp/err")" '^1 .*output: No space' \
 		"standard output on a full disk: ${args%% *}"
 done
 "$wakelat" --merge "$tmp/a" --save="$tmp/c" >&- 2>"$tmp/err"
