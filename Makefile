@@ -7,6 +7,7 @@
 #   CC= CFLAGS= CROSS_COMPILE=                    as usual
 #   SAN=address,undefined                         build with sanitizers
 #   INSTALL_PACKAGES=no                           never call the package manager
+#   PROBES=no    without probes for tracers
 #   CHECKED=yes  report pthread locks held while a tasklet waits (give it its own O)
 
 O ?= build
@@ -37,7 +38,7 @@ CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes \
 	-Wshadow -Wundef -Wpointer-arith
 CPPFLAGS_ALL = -D_GNU_SOURCE -Iinclude -Ilib $(CPPFLAGS_URING) \
-	$(CPPFLAGS_CHECKED) $(CPPFLAGS)
+	$(CPPFLAGS_CHECKED) $(CPPFLAGS_PROBES) $(CPPFLAGS)
 CFLAGS_ALL = -std=gnu11 $(WARNINGS) -fvisibility=hidden -fPIC \
 	-fno-semantic-interposition -MMD -MP $(SAN_FLAGS) $(CFLAGS)
 LDFLAGS_ALL = $(SAN_FLAGS) $(LDFLAGS)
@@ -48,6 +49,11 @@ LDLIBS_LIB := -luring -lpthread
 else
 LDLIBS_LIB := -lpthread
 CPPFLAGS_URING := -DTL_NO_URING
+endif
+# Probes (base/probe.h) are there if <sys/sdt.h> is.
+PROBES ?= yes
+ifneq ($(PROBES),yes)
+CPPFLAGS_PROBES := -DTL_NO_PROBES
 endif
 # The checked library (core/checked.c) also exports pthread's functions, without a
 # version: they stand in for the C library's.
@@ -74,7 +80,11 @@ LIB_OBJS := $(patsubst %,$(O)/%.o,$(basename $(LIB_SRCS)))
 PRELOAD_OBJS := $(PRELOAD_SRCS:%.c=$(O)/%.o)
 PRELOAD := $(O)/libtasklet-preload.so
 PRELOAD_CHECKED := $(O)/preload-checked/libtasklet-preload.so
+include bpf/bpf.mk
 TOOL_NAMES := $(basename $(notdir $(wildcard tools/tl-*.c)))
+ifneq ($(BPF),yes)
+TOOL_NAMES := $(filter-out tl-trace,$(TOOL_NAMES))
+endif
 TOOLS := $(TOOL_NAMES:%=$(O)/tools/%)
 SO := $(O)/libtasklet.so.$(VERSION)
 LIBS := $(O)/libtasklet.a $(SO) $(O)/libtasklet.so \
@@ -92,8 +102,10 @@ define packages
 	$(Q)tools/install-packages --for "$(1)" --install "$(INSTALL_PACKAGES)"
 endef
 
-.PHONY: packages-lib packages-demo packages-check packages-bench packages-lint
-packages-lib packages-demo packages-check packages-bench packages-lint: packages-%:
+PACKAGES := packages-lib packages-demo packages-check packages-bench \
+	packages-lint packages-bpf
+.PHONY: $(PACKAGES)
+$(PACKAGES): packages-%:
 	$(call packages,$*)
 
 # Headers of packages must be there before anything that includes them.
@@ -167,16 +179,23 @@ FOLDER_tl-testserver := http
 FOLDER_tl-giltest := giltest
 FOLDER_tl-run := run
 FOLDER_tl-wakelat := wakelat
+FOLDER_tl-trace := trace
 LDLIBS_tl-testserver := -lhttp_parser
 LDLIBS_tl-giltest := -lm
 LDLIBS_tl-wakelat := -lm
+LDLIBS_tl-trace := -lbpf -lelf -lm
 tool_objs = $(if $(FOLDER_$(1)),$(patsubst %.c,$(O)/%.o,$(sort \
 	$(wildcard tools/$(FOLDER_$(1))/*.c))))
 TOOL_OBJS := $(foreach t,$(TOOL_NAMES),$(call tool_objs,$(t)))
 $(foreach t,$(TOOL_NAMES),$(eval $(O)/tools/$(t): $(call tool_objs,$(t))))
 .SECONDARY: $(TOOLS:%=%.o) $(TOOL_OBJS)
-$(O)/tools/tl-giltest $(O)/tools/tl-wakelat: $(O)/tools/plot/gnuplot.o
-$(O)/tools/tl-giltest $(O)/tools/tl-hist $(O)/tools/tl-wakelat: $(O)/tools/output/output.o
+$(O)/tools/tl-giltest $(O)/tools/tl-wakelat $(O)/tools/tl-trace: \
+	$(O)/tools/plot/gnuplot.o $(O)/tools/output/output.o
+$(O)/tools/tl-hist: $(O)/tools/output/output.o
+$(O)/tools/tl-wakelat $(O)/tools/tl-trace: $(O)/tools/text/time.o
+# Of what the tracers' two sides share, and their objects.
+$(O)/tools/trace/%.o: CPPFLAGS += -I. -I$(O)/bpf
+$(call tool_objs,tl-trace): | $(BPF_SKELETONS)
 # Its burner and its queue's lock are those of tl-giltest.
 $(O)/tools/tl-testserver: $(O)/tools/giltest/lock.o $(O)/tools/giltest/work.o
 $(O)/tools/tl-testserver.o $(call tool_objs,tl-testserver): | packages-demo
@@ -252,7 +271,7 @@ lint: packages-lint
 	$(Q)tests/product/floors.sh
 
 help:
-	@sed -n 's/^# \{0,1\}//; 3,10p' Makefile
+	@sed -n 's/^# \{0,1\}//; 3,11p' Makefile
 	@echo 'Targets: lib tools install uninstall demo check check-checked check-asan check-ubsan'
 	@echo '         check-tsan check-valgrind check-aarch64 explore soak bench lint clean'
 

@@ -32,7 +32,7 @@ $(TEST_PROGS): %: %.o $(O)/libtasklet.a
 $(O)/tests/core/forced.o: CFLAGS_ALL += -fexceptions
 $(O)/tests/tools/%.o: CPPFLAGS += -Itools
 $(O)/tests/tools/wakelat-parts: $(patsubst %.c,$(O)/%.o,$(sort $(wildcard tools/wakelat/*.c) \
-	tools/plot/gnuplot.c tools/output/output.c))
+	tools/plot/gnuplot.c tools/output/output.c tools/text/time.c))
 
 $(O)/tests/%.o: tests/%.cc
 	@mkdir -p $(@D)
@@ -47,9 +47,11 @@ test-programs: $(filter $(RUNNER),$(RUN_TESTS)) $(TEST_PROGS) $(TEST_CXX_PROGS)
 
 include tests/explore/explore.mk
 include tests/preload/preload.mk
+include tests/trace/trace.mk
 
 run-tests: test-programs $(if $(TEST_SCRIPTS),lib tools) \
 		$(if $(filter tests/preload/%,$(TEST_SCRIPTS)),$(PRELOAD_PROGS)) \
+		$(if $(filter tests/trace/%,$(TEST_SCRIPTS)),$(TRACE_PROGS)) \
 		$(if $(filter tests/explore/%,$(TEST_SCRIPTS)),$(EXPLORE))
 	$(Q)O=$(abspath $(O)) TL_RUNNER=$(abspath $(RUNNER)) CC="$(CC)" \
 		$(RUNNER) $(RUNNER_FLAGS) $(TEST_PROGS) $(TEST_CXX_PROGS) $(TEST_SCRIPTS)
@@ -81,7 +83,7 @@ check-tsan: packages-lib
 
 # The library that looks for pthread locks held too long: it must find none.
 check-checked: packages-lib
-	+$(Q)$(call CHECKER,checked) TARGETS="core chan sync wake" CHECKED=yes
+	+$(Q)$(call CHECKER,checked) TARGETS="core chan gil sync wake" CHECKED=yes
 
 # valgrind runs one thread at a time; without fair-sched, one that computes can keep
 # the others from it for seconds, again and again.

@@ -20,6 +20,7 @@
 
 #include "base/num.h"
 #include "output/output.h"
+#include "text/time.h"
 #include "wakelat/files.h"
 #include "wakelat/measure.h"
 #include "wakelat/plan.h"

@@ -113,6 +113,15 @@ static int before_block(struct tl_sched *s, struct tl_task *me, bool closing,
 
 /* --- at length -------------------------------------------------------------- */
 
+tl__cold void tl__chan_probe_fire(const struct tl_chan *c, bool sending,
+				  const struct tl_task *me, int64_t balance)
+{
+	if (sending)
+		TL__PROBE3(chan_send, c, me->id, balance);
+	else
+		TL__PROBE3(chan_recv, c, me->id, balance);
+}
+
 /*
  * Enters @c, looks whether it @sending can be done now, and queues the caller
  * if it can't but may wait. Returns 1: can be done, we are inside; 0: queued, or
@@ -123,6 +132,7 @@ static int enter_or_queue(struct tl_sched *s, struct tl_task *me,
 			  uint64_t deadline_ns, bool *local)
 {
 	bool closing, checked;
+	int64_t balance;
 	int r;
 
 	/* Nothing can refuse to let it wait without a deadline. */
@@ -134,8 +144,10 @@ static int enter_or_queue(struct tl_sched *s, struct tl_task *me,
 			return 1;
 		closing = c->closing;
 		if (checked && !closing) {
+			balance = tl__chan_balance(c);
 			tl__chan_enqueue(c, *local, sending, &me->waiter);
 			tl__chan_leave(s, c, *local);
+			tl__chan_probe(c, sending, me, balance);
 			return 0;
 		}
 		tl__chan_leave(s, c, *local);
@@ -157,6 +169,7 @@ static int do_send(struct tl_chan *c, const void *value, struct tl_error *error,
 	struct tl__partner p;
 	struct tl_task *me;
 	bool local, done;
+	int64_t balance;
 	int r;
 
 	r = begin(s, c, true, deadline_ns != TRY);
@@ -173,10 +186,12 @@ static int do_send(struct tl_chan *c, const void *value, struct tl_error *error,
 		if (r < 0)
 			return r;
 		how = tl__chan_switching(c, -1, deadline_ns != TRY);
+		balance = tl__chan_balance(c);
 		done = tl__chan_send_now(c, local, value, error, &p);
 		tl__chan_leave(s, c, local);
 		tl__deadline_disarm(s, me);
 	} while (unlikely(!done));
+	tl__chan_probe(c, true, me, balance);
 	return p.task ? tl__chan_hand_over(s, me, &p, how) : 0;
 }
 
@@ -188,6 +203,7 @@ static int do_recv(struct tl_chan *c, void *value, uint64_t deadline_ns)
 	struct tl__partner p;
 	struct tl_task *me;
 	bool local, done;
+	int64_t balance;
 	int r;
 
 	r = begin(s, c, false, deadline_ns != TRY);
@@ -204,10 +220,12 @@ static int do_recv(struct tl_chan *c, void *value, uint64_t deadline_ns)
 		/* A sender who only takes the room runs in its turn. */
 		how = c->count ? TL__GO_ON :
 				 tl__chan_switching(c, +1, deadline_ns != TRY);
+		balance = tl__chan_balance(c);
 		done = tl__chan_recv_now(c, local, value, &error, &p);
 		tl__chan_leave(s, c, local);
 		tl__deadline_disarm(s, me);
 	} while (unlikely(!done));
+	tl__chan_probe(c, false, me, balance);
 	if (p.task)
 		tl__chan_hand_over(s, me, &p, how);
 	return tl__chan_report(me, error);

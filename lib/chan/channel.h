@@ -39,6 +39,7 @@
 #include <tasklet/select.h>
 
 #include "base/list.h"
+#include "base/probe.h"
 #include "core/kill.h"
 #include "core/local.h"
 #include "core/park.h"
@@ -288,6 +289,24 @@ bool tl__chan_send_now(struct tl_chan *c, bool local, const void *value,
 /* Also: the error that was received in place of a value, or NULL, in @error. */
 bool tl__chan_recv_now(struct tl_chan *c, bool local, void *value,
 		       struct tl_error **error, struct tl__partner *p);
+
+/* What tl_chan_balance() says; inside. */
+static inline int64_t tl__chan_balance(const struct tl_chan *c)
+{
+	return (int64_t)c->count + c->nsenders - c->nreceivers;
+}
+
+/* Fires the probe of that operation. Outside; @c is not looked at. */
+void tl__chan_probe_fire(const struct tl_chan *c, bool sending,
+			 const struct tl_task *me, int64_t balance);
+
+static inline void tl__chan_probe(const struct tl_chan *c, bool sending,
+				  const struct tl_task *me, int64_t balance)
+{
+	if (unlikely(sending ? tl__probe_wanted(chan_send) :
+			       tl__probe_wanted(chan_recv)))
+		tl__chan_probe_fire(c, sending, me, balance);
+}
 
 /* tl_chan_send() and tl_chan_recv() where fast.c knows no shorter way (channel.c). */
 int tl__chan_send_at_length(struct tl_chan *c, const void *value);

@@ -14,12 +14,13 @@
 
 #include "core/kill.h"
 
+/* @watched: somebody listens to the probe of such calls. */
 static inline bool is_ordinary(const struct tl_sched *s,
-			       const struct tl_chan *c)
+			       const struct tl_chan *c, unsigned int watched)
 {
 	return tl__chan_is_local(s, c) && c->elem_size == 8 &&
 	       !c->schedule_all &&
-	       !((s->head->flags & TL__ENTRY_FLAGS) | s->slow);
+	       !((s->head->flags & TL__ENTRY_FLAGS) | s->slow | watched);
 }
 
 static inline bool only_waits(const struct tl__waiter *w)
@@ -79,7 +80,7 @@ int tl_chan_send(struct tl_chan *chan, const void *value)
 
 	if (unlikely(!s) || unlikely(!tl__local_enter(s)))
 		return tl__chan_send_at_length(chan, value);
-	if (unlikely(!is_ordinary(s, chan)))
+	if (unlikely(!is_ordinary(s, chan, tl__probe_wanted(chan_send))))
 		return leave_and_send(s, chan, value);
 	me = s->head;
 	if (!chan->nreceivers) {
@@ -120,7 +121,7 @@ int tl_chan_recv(struct tl_chan *chan, void *value)
 
 	if (unlikely(!s) || unlikely(!tl__local_enter(s)))
 		return tl__chan_recv_at_length(chan, value);
-	if (unlikely(!is_ordinary(s, chan)))
+	if (unlikely(!is_ordinary(s, chan, tl__probe_wanted(chan_recv))))
 		return leave_and_recv(s, chan, value);
 	me = s->head;
 	if (chan->count)

@@ -231,8 +231,10 @@ static int do_case(struct tl_sched *s, struct tl_task *me,
 	struct tl__partner p = { .task = NULL };
 	struct tl_error *error = NULL;
 	enum tl__switching how;
+	int64_t balance;
 	bool done;
 
+	balance = tl__chan_balance(c->chan);
 	how = !sending && c->chan->count ? TL__GO_ON :
 		tl__chan_switching(c->chan, sending ? -1 : +1, blocking);
 	if (sending)
@@ -245,6 +247,8 @@ static int do_case(struct tl_sched *s, struct tl_task *me,
 		done = true;
 	}
 	leave_all(s, select);
+	if (done && !c->result)
+		tl__chan_probe(c->chan, sending, me, balance);
 	if (p.task)
 		tl__chan_hand_over(s, me, &p, how);
 	c->result = error ? tl__chan_report(me, error) : c->result;
@@ -282,6 +286,10 @@ static int queue_and_park(struct tl_sched *s, struct tl_task *me,
 	 */
 	if (unlikely(select->shared))
 		let_go(s, select);
+	/* A local channel may be gone; and what would it say now? */
+	if (r >= 0 && select->cases[r].result != -EPIPE)
+		tl__chan_probe(select->cases[r].chan,
+			       select->cases[r].op == TL_SELECT_SEND, me, 0);
 	return tl__unwind_return(me, r);
 }
 

@@ -26,6 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/probe.h"
 #include "core/task.h"
 #include "core/threads.h"
 #include "os/clock.h"
@@ -76,6 +77,7 @@ static void answered(uint32_t word)
 	/* release: pairs with wait_answer():acquire, the answer */
 	atomic_store_explicit(&question, (word & ~PHASE_MASK) | ANSWERED,
 			      memory_order_release);
+	tl__probe_wake(TL_PROBE_WAKE_OTHER, &question, 1);
 	tl__futex_wake(&question, 1);
 }
 

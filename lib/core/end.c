@@ -15,6 +15,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "base/probe.h"
 #include "core/extra.h"
 #include "core/kill.h"
 #include "core/park.h"
@@ -117,6 +118,11 @@ void tl__keeper_ended(struct tl_task *t, int result, bool killed)
 	tl__refs_drop(t);
 }
 
+void tl__probe_unrun(const struct tl_task *t)
+{
+	TL__PROBE2(task_end, t->id, (int64_t)-ECANCELED);
+}
+
 void tl__task_buried(struct tl_sched *s, struct tl_task *t)
 {
 	if (unlikely(t->flags & TL__KEPT))
@@ -208,13 +214,14 @@ leave_watched(struct tl_sched *s, struct tl_task *me, struct tl_task *next)
 }
 
 /* Leaves the ring and the world. */
-static void end(struct tl_sched *s, struct tl_task *me)
+static void end(struct tl_sched *s, struct tl_task *me, int result)
 	__attribute__((noreturn));
 
-static void end(struct tl_sched *s, struct tl_task *me)
+static void end(struct tl_sched *s, struct tl_task *me, int result)
 {
 	struct tl_task *next;
 
+	TL__PROBE2(task_end, me->id, (int64_t)result);
 	if (unlikely(--s->round_left < 0))
 		tl__poll(s);
 	next = s->head != me ? s->head : me->next;
@@ -242,6 +249,7 @@ static void end(struct tl_sched *s, struct tl_task *me)
 		next = leave_watched(s, me, next);
 	if (unlikely(me->caught || me->thrown))
 		tl__caught_drop(me);	/* the callback's doing */
+	TL__PROBE2(task_switch, me->id, next->id);
 	tl__task_buried(s, me);
 	tl__annotate_leave(&me->annotation, &next->annotation, true);
 	tl__switch_final(next);
@@ -255,7 +263,7 @@ static inline void task_end(struct tl_sched *s, struct tl_task *me, int result)
 	if (unlikely(result < 0 || me->defers || me->caught || me->thrown ||
 		     (me->flags & (TL__FPENV | TL__STALE | TL__EXTRA_FLAGS))))
 		end_slowly(s, me, result);
-	end(s, me);
+	end(s, me, result);
 }
 
 void tl__task_end(struct tl_task *me, int result)

@@ -24,6 +24,7 @@
 #include <sched.h>
 #include <time.h>
 
+#include "base/probe.h"
 #include "core/task.h"
 #include "os/futex.h"
 
@@ -85,6 +86,7 @@ static void wake(struct tl__inbox *inbox)
 	} else {
 		/* relaxed: the system call orders it before the wake-up */
 		atomic_store_explicit(&inbox->asleep, 0, memory_order_relaxed);
+		tl__probe_wake(TL_PROBE_WAKE_INBOX, &inbox->asleep, 1);
 		tl__futex_wake(&inbox->asleep, 1);
 	}
 	/*

@@ -184,6 +184,7 @@ static struct tl_error *end_unstarted(struct tl_sched *s, struct tl_task *t)
 	else
 		s->paused--;
 	t->thrown = t->stale = NULL;
+	tl__probe_unrun(t);
 	tl__task_buried(s, t);
 	return errors;
 }

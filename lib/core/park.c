@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * The slow halves of parking: switches that somebody watches, a ring that has
- * gone round or run dry, deadlines, sleeping.
+ * The slow halves of parking: switches that somebody watches or traces, a ring
+ * that has gone round or run dry, deadlines, sleeping.
  *
  * Polling: s->round_left counts switches. When it is used up, the ring has gone
  * round and the outside is looked at; where nothing is under way outside, it is
@@ -45,6 +45,12 @@ void tl__schedule_callback(struct tl_sched *s, struct tl_task *from,
 	s->head = to;
 }
 
+/* @me, who has waited, goes on. */
+static void probe_unpark(const struct tl_task *me)
+{
+	TL__PROBE2(unpark, me->id, (int64_t)me->result);
+}
+
 /* What @me's wait ended with; if that is a kill, it may not return. */
 static int wait_over(struct tl_task *me)
 {
@@ -56,6 +62,9 @@ static int wait_over(struct tl_task *me)
 int tl__switch_slow(struct tl_sched *s, struct tl_task *from,
 		    struct tl_task *to)
 {
+	/* Not later: a callback may end the wait. */
+	bool parked = tl__state(from) == TL__BLOCKED;
+
 	if (s->slow & TL__SLOW_WATCHDOG)
 		to = tl__watch_switch(s, from, to, from->wait_ops != NULL);
 	if ((s->slow & TL__SLOW_CALLBACK) && from != to)
@@ -67,6 +76,8 @@ int tl__switch_slow(struct tl_sched *s, struct tl_task *from,
 	}
 	if (from->flags & TL__UNWIND)
 		tl__unwind_leave(from);
+	if (from != to)
+		TL__PROBE2(task_switch, from->id, to->id);
 	tl__annotate_leave(&from->annotation, &to->annotation, false);
 	(void)tl__switch(from, to);
 	tl__annotate_enter(&from->annotation);
@@ -77,6 +88,8 @@ int tl__switch_slow(struct tl_sched *s, struct tl_task *from,
 	}
 	if (from->flags & TL__UNWIND)
 		tl__unwind_enter(from);
+	if (parked)
+		probe_unpark(from);
 	return wait_over(from);
 }
 
@@ -109,14 +122,24 @@ int tl__park_slow(struct tl_sched *s, struct tl_task *me)
 {
 	struct tl_task *next;
 
+	TL__PROBE3(park, me->id, me->wait_ops->verb, me->wait_object);
+	/* For the probe alone? Then all goes on as it would without it. */
+	if (me->next != me && s->round_left >= 0 && --s->round_left >= 0) {
+		tl__ring_remove(s, me);
+		return tl__switch_to(s, me, s->head);
+	}
 	tl__ring_remove(s, me);
 	while (unlikely(!(next = tl__next_runnable(s))))
 		/* Nobody else: the call is undone, unless somebody ends it. */
 		if (me->wait_ops->abandon(me, -EDEADLK)) {
 			s->head = me;
+			probe_unpark(me);
 			return me->result;
 		}
-	return next != me ? tl__switch_to(s, me, next) : wait_over(me);
+	if (next != me)
+		return tl__switch_to(s, me, next);
+	probe_unpark(me);
+	return wait_over(me);
 }
 
 int tl__deadline_arm(struct tl_sched *s, struct tl_task *me,
@@ -239,8 +262,8 @@ static void sleep_until_woken(struct tl_sched *s)
 }
 
 /*
- * Sleeps until another thread has something for this one. False: none ever will,
- * for all of them sleep so.
+ * Sleeps until another thread has something for this one. False: none ever
+ * will, for all of them sleep so.
  */
 static bool sleep_for_others(struct tl_sched *s)
 {

@@ -17,6 +17,7 @@
 
 #include <errno.h>
 
+#include "base/probe.h"
 #include "core/checked.h"
 #include "core/kill.h"
 #include "core/ring.h"
@@ -62,7 +63,7 @@ static inline int tl__switch_check(const struct tl_sched *s)
 static inline int tl__switch_to(struct tl_sched *s, struct tl_task *from,
 				struct tl_task *to)
 {
-	if (unlikely(s->slow))
+	if (unlikely(s->slow | tl__probe_wanted_of_switch()))
 		return tl__switch_slow(s, from, to);
 #ifdef TL__ANNOTATES
 	tl__annotate_leave(&from->annotation, &to->annotation, false);
@@ -149,7 +150,8 @@ static inline int tl__park(struct tl_sched *s, struct tl_task *me,
 	me->wait_ops = ops;
 	me->wait_object = object;
 	tl__state_set(me, TL__BLOCKED);
-	if (unlikely(next == me || --s->round_left < 0))
+	if (unlikely(next == me || tl__probe_wanted(park) ||
+		     --s->round_left < 0))
 		return tl__park_slow(s, me);
 	s->runcount--;
 	next->prev = me->prev;

@@ -74,6 +74,7 @@ static bool strand_task(struct tl_task *t, void *arg)
 			strand_wait(s, t);
 		if (t->flags & TL__KEPT)
 			tl__keeper_ended(t, -ECANCELED, true);
+		tl__probe_unrun(t);
 		tl__state_set(t, TL__DEAD);
 	}
 	tl__mail_close(t);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/probe.h"
 #include "core/end.h"
 #include "core/extra.h"
 #include "core/kill.h"
@@ -52,6 +53,11 @@ static inline struct tl_task *task_alloc(struct tl_sched *s, int class)
 	return t;
 }
 
+tl__cold static void probe_new(const struct tl_task *t)
+{
+	TL__PROBE2(task_new, t->id, t->name);
+}
+
 /* Makes @t alive: its function will start when it is first switched to. */
 static inline void prepare(struct tl_sched *s, struct tl_task *t, void *arg)
 {
@@ -59,6 +65,8 @@ static inline void prepare(struct tl_sched *s, struct tl_task *t, void *arg)
 	t->sp = tl__switch_prepare(tl__stack_start(t));
 	tl__annotate_start(&t->annotation);
 	s->alive++;
+	if (unlikely(tl__probe_wanted(task_new)))
+		probe_new(t);
 }
 
 /* Runnable, with a handle in @out if that is not NULL. */
@@ -297,6 +305,7 @@ static void unref_last(struct tl_sched *s, struct tl_task *t)
 			break;
 		}
 		s->paused--;
+		tl__probe_unrun(t);
 		tl__task_buried(s, t);
 		break;
 	case TL__RUNNABLE:
@@ -340,6 +349,7 @@ static void unprepare(struct tl_task *t)
 			tl__keeper_ended(t, -ECANCELED, true);
 		t->sched->paused--;
 		t->sched->alive--;
+		tl__probe_unrun(t);
 	}
 }
 

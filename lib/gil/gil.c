@@ -20,6 +20,7 @@
 
 #include "base/alloc.h"
 #include "base/compiler.h"
+#include "base/probe.h"
 #include "core/ask.h"
 #include "core/gil-hooks.h"
 #include "gil/checked.h"
@@ -54,10 +55,18 @@ static bool does_hold(const struct tl__gil_thread *me)
 	return atomic_load_explicit(&me->holds, memory_order_relaxed);
 }
 
-static void begin_hold(struct tl__gil_thread *me, uint64_t now)
+/* It has the lock, and has waited for it since @began. */
+static void begin_hold(struct tl__gil_thread *me, uint64_t began, uint64_t now)
 {
 	me->held_since_ns = now;
 	set_holds(me, true);
+	TL__PROBE3(gil_acquire, me->gil, (uint64_t)tl__gil_class(me),
+		   now - began);
+}
+
+static uint64_t held_ns(const struct tl__gil_thread *me, uint64_t now)
+{
+	return me->held_since_ns ? now - me->held_since_ns : 0;
 }
 
 static void end_hold(struct tl__gil_thread *me, uint64_t now)
@@ -81,6 +90,7 @@ static void wait_and_hold(struct tl__gil_thread *me, uint64_t began,
 	struct tl_sched *s = tl__sched_self;
 	uint64_t now;
 
+	TL__PROBE2(gil_wait, me->gil, (uint64_t)tl__gil_class(me));
 	if (s)
 		tl__ask_progress(&s->ask, 1);	/* odd: it sleeps */
 	wait(me->gil, me);
@@ -91,7 +101,7 @@ static void wait_and_hold(struct tl__gil_thread *me, uint64_t began,
 			s->watch.end_ns += now - began;
 	}
 	tl__gil_time(&me->counters.waits[tl__gil_class(me)], now - began);
-	begin_hold(me, now);
+	begin_hold(me, began, now);
 }
 
 static void acquire(struct tl__gil_thread *me, enum tl_gil_class class)
@@ -104,7 +114,7 @@ static void acquire(struct tl__gil_thread *me, enum tl_gil_class class)
 	tl__gil_set_class(me, class);
 	began = tl__now();
 	if (gil->policy->try(gil, me)) {
-		begin_hold(me, began);
+		begin_hold(me, began, began);
 		return;
 	}
 	wait_and_hold(me, began, gil->policy->acquire);
@@ -112,7 +122,12 @@ static void acquire(struct tl__gil_thread *me, enum tl_gil_class class)
 
 static void release(struct tl__gil_thread *me)
 {
-	end_hold(me, tl__now());
+	uint64_t now = tl__now();
+
+	end_hold(me, now);
+	/* Before others can have it. */
+	TL__PROBE3(gil_release, me->gil, (uint64_t)tl__gil_class(me),
+		   held_ns(me, now));
 	me->gil->policy->release(me->gil, me);
 }
 
@@ -131,6 +146,8 @@ static bool yield(struct tl__gil_thread *me, bool any)
 	if (me->held_since_ns)
 		tl__gil_time(&me->counters.holds[class],
 			     began - me->held_since_ns);
+	TL__PROBE4(gil_yield, gil, (uint64_t)class, held_ns(me, began),
+		   (uint64_t)!any);
 	tl__gil_set_class(me, TL_GIL_CPU);
 	wait_and_hold(me, began, gil->policy->back);
 	return true;
@@ -146,19 +163,27 @@ static void block_begin(struct tl__gil_thread *me, const void *site)
 		   gil->policy->keep(gil, me, site);
 	if (me->kept) {
 		set_holds(me, false);
+		TL__PROBE1(gil_keep, gil);
 		return;
 	}
 	release(me);
 }
 
+/* Whether what block_begin() has kept is still there. */
+static bool regain(struct tl__gil_thread *me)
+{
+	bool ok = me->gil->policy->regain(me->gil, me);
+
+	TL__PROBE2(gil_regain, me->gil, (uint64_t)ok);
+	return ok;
+}
+
 static void block_end(struct tl__gil_thread *me)
 {
-	struct tl_gil *gil = me->gil;
-
 	if (!me->out || --me->out)
 		return;
 	if (me->kept) {
-		if (gil->policy->regain(gil, me)) {
+		if (regain(me)) {
 			tl__gil_count(&me->counters.kept, 1);
 			set_holds(me, true);
 			return;
@@ -261,7 +286,7 @@ static void detach(struct tl__gil_thread *me)
 
 	/* Its last call has not come back: what it gave away is not its own. */
 	if (me->out && me->kept)
-		set_holds(me, gil->policy->regain(gil, me));
+		set_holds(me, regain(me));
 	if (does_hold(me))
 		release(me);
 	tl__lock(&gil->lock);

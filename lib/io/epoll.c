@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/probe.h"
 #include "io/epoll-ops.h"
 #include "io/epoll.h"
 #include "os/clock.h"
@@ -202,6 +203,7 @@ static void epoll_wake(void *reactor)
 	int saved = errno;
 	ssize_t r;
 
+	tl__probe_wake(TL_PROBE_WAKE_RING, e, 1);
 	r = write(e->bell, &one, sizeof(one));
 	(void)r;	/* can't fail: nobody rings it 2^64 times */
 	errno = saved;

@@ -25,6 +25,7 @@
 #include <pthread.h>
 
 #include "base/alloc.h"
+#include "base/probe.h"
 #include "io/io.h"
 #include "os/clock.h"
 #include "os/futex.h"
@@ -197,8 +198,10 @@ static void wake_worker(struct worker *worker)
 {
 	int saved = errno;
 
-	if (worker)
+	if (worker) {
+		tl__probe_wake(TL_PROBE_WAKE_OTHER, &worker->called, 1);
 		tl__futex_wake(&worker->called, 1);
+	}
 	errno = saved;
 }
 

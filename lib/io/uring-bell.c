@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/probe.h"
 #include "os/futex.h"
 #include "os/log.h"
 
@@ -67,6 +68,7 @@ void tl__bell_ring(struct tl__bell *bell)
 	uint64_t one = 1;
 	int saved = errno;
 
+	tl__probe_wake(TL_PROBE_WAKE_RING, &bell->word, 1);
 	if (bell->futex) {
 		/* relaxed: the system call orders it; the message is elsewhere */
 		atomic_store_explicit(&bell->word, 1, memory_order_relaxed);
@@ -94,6 +96,7 @@ bool tl__bell_message(struct tl__uring *from, const struct tl__uring *to,
 	io_uring_prep_msg_ring(sqe, to->ring.ring_fd, 0, user_data, 0);
 	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
 	sqe->user_data = failed;
+	tl__probe_wake(TL_PROBE_WAKE_RING, to, 1);
 	/* What was queued before goes with it; a failure leaves a completion. */
 	sent = !tl__uring_submit(from, false) && !tl__uring_pending(from) &&
 	       !tl__uring_has_cqe(from, failed);

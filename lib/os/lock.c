@@ -6,6 +6,7 @@
 
 #include <errno.h>
 
+#include "base/probe.h"
 #include "os/futex.h"
 #include "os/pause.h"
 
@@ -41,6 +42,7 @@ tl__cold void tl__unlock_slow(struct tl__lock *lock)
 {
 	int saved = errno;
 
+	tl__probe_wake(TL_PROBE_WAKE_LOCK, &lock->word, 1);
 	tl__futex_wake(&lock->word, 1);
 	errno = saved;
 }

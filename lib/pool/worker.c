@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/probe.h"
 #include "core/ask.h"
 #include "core/park.h"
 #include "core/remote.h"
@@ -329,8 +330,10 @@ static void started(struct tl_pool *pool, int error)
 							memory_order_relaxed);
 	/* release: pairs with tl__tpool_start() */
 	if (atomic_fetch_sub_explicit(&pool->starting, 1,
-				      memory_order_release) == 1)
+				      memory_order_release) == 1) {
+		tl__probe_wake(TL_PROBE_WAKE_OTHER, &pool->starting, 1);
 		tl__futex_wake(&pool->starting, 1);
+	}
 }
 
 static void *thread_main(void *arg)

@@ -8,6 +8,7 @@
 #include <sched.h>
 
 #include "base/compiler.h"
+#include "base/probe.h"
 #include "os/clock.h"
 #include "os/futex.h"
 #include "os/pause.h"
@@ -27,8 +28,10 @@ void tl__waiter_wake(struct tl__waiter *w, uint32_t word)
 	 * A waiter that is gone is woken for nothing, or its memory is gone.
 	 */
 	if (atomic_exchange_explicit(&w->word, word, memory_order_release) ==
-	    TL__SLEEPS)
+	    TL__SLEEPS) {
+		tl__probe_wake(TL_PROBE_WAKE_OTHER, &w->word, 1);
 		tl__futex_wake(&w->word, 1);
+	}
 }
 
 void tl__waiter_in_child(void)

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 
+#include "base/probe.h"
 #include "os/futex.h"
 
 static _Atomic uint32_t *tokens_of(struct tl__wake_sem *s)
@@ -42,8 +43,10 @@ static void leave(void *arg)
 	uint64_t old = atomic_fetch_sub_explicit(
 		&s->value, TL__WAKE_SEM_WAITER, memory_order_relaxed);
 
-	if ((uint32_t)old && (old >> 32) > 1)
+	if ((uint32_t)old && (old >> 32) > 1) {
+		tl__probe_wake(TL_PROBE_WAKE_SEM, tokens_of(s), 1);
 		tl__futex_wake(tokens_of(s), 1);
+	}
 }
 
 /* Counted as a sleeper; no more on return, but for a cancellation. */

@@ -67,7 +67,7 @@ static void taken(struct tl__wake_emulated *c)
 	last = !get_tokens(c) && c->newcomers;
 	tl__unlock(l);
 	if (last)
-		tl__wake_word(&c->tokens, INT32_MAX);
+		tl__wake_word(TL_PROBE_WAKE_OTHER, &c->tokens, INT32_MAX);
 }
 
 /*

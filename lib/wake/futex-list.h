@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
  * Rings of waiters' nodes, and how one is woken: what the futex mutex and the
- * futex condition have in common. A ring is guarded by what guards the pointer to
- * its first node: NULL where it is empty.
+ * futex condition have in common. A ring is guarded by what guards the pointer
+ * to its first node: NULL where it is empty.
  */
 #ifndef TL_WAKE_FUTEX_LIST_H
 #define TL_WAKE_FUTEX_LIST_H
 
+#include "base/probe.h"
 #include "os/futex.h"
 #include "os/lock.h"
 #include "wake/futex.h"
@@ -49,11 +50,16 @@ static inline struct tl__wake_node *tl__wake_list_of(struct tl__wake_mutex *m)
 	return m->first;
 }
 
-/* Wakes who sleep on @word; by its address: it may be gone. Keeps errno. */
-static inline void tl__wake_word(_Atomic uint32_t *word, int count)
+/*
+ * Wakes who sleep on @word; by its address: it may be gone. Keeps errno. @kind:
+ * what it is a word of, for the probe.
+ */
+static inline void tl__wake_word(unsigned int kind, _Atomic uint32_t *word,
+				 int count)
 {
 	int saved = errno;
 
+	tl__probe_wake(kind, word, count);
 	tl__futex_wake(word, count);
 	errno = saved;
 }
@@ -62,12 +68,12 @@ static inline void tl__wake_word(_Atomic uint32_t *word, int count)
 static inline void tl__wake_done(struct tl__wake_node *n, uint32_t how)
 {
 	/*
-	 * release: pairs with tl__wake_cond_sleep() and _leave(): the chain, and
-	 * that we don't touch the node any more
+	 * release: pairs with tl__wake_cond_sleep() and _leave(): the chain,
+	 * and that we don't touch the node any more
 	 */
 	atomic_store_explicit(&n->state, TL__WAKE_DONE | how,
 			      memory_order_release);
-	tl__wake_word(&n->state, 1);
+	tl__wake_word(TL_PROBE_WAKE_FUTEX_COND, &n->state, 1);
 }
 
 /* The static lock that guards a condition, and those of its queues that are not empty. */

@@ -204,7 +204,7 @@ tl__cold void tl__wake_mutex_unlock_slow(struct tl__wake_mutex *m)
 	if (n)
 		tl__wake_done(n, how);
 	if ((old & TL__WAKE_SLEEPERS) && !(n && (how & TL__WAKE_PASS)))
-		tl__wake_word(&m->word, 1);
+		tl__wake_word(TL_PROBE_WAKE_FUTEX_MUTEX, &m->word, 1);
 }
 
 /* --- fork -------------------------------------------------------------------- */

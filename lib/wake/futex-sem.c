@@ -70,6 +70,6 @@ int tl__wake_sem_post(struct tl__wake_sem *s, uint32_t count)
 		       &s->value, &old, old + count, memory_order_release,
 		       memory_order_relaxed));
 	if (old >> 32)
-		tl__wake_word(tokens_of(s), (int)count);
+		tl__wake_word(TL_PROBE_WAKE_SEM, tokens_of(s), (int)count);
 	return 0;
 }

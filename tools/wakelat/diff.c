@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "show.h"
+#include "text/time.h"
 #include "stats.h"
 
 /* What chance may do in one of so many lines. */

@@ -29,8 +29,4 @@ int plot_svg(const struct results *results, int fd);
 /* A line of words, broken at blanks where it is too long. */
 void show_wrapped(const char *text, FILE *f);
 
-/* "3.92us": a time in three digits, cut. */
-#define TIME_TEXT 8
-const char *time_text(char *buf, double ns);
-
 #endif

@@ -8,34 +8,10 @@
 #include <string.h>
 
 #include "show.h"
+#include "text/time.h"
 
 #define BAR_LABEL 16		/* the column of names */
 #define BAR_ROOM (COLUMNS - BAR_LABEL - 2)
-
-static const struct unit {
-	double ns;
-	const char *name;
-} units[] = { { 1, "ns" }, { 1e3, "us" }, { 1e6, "ms" }, { 1e9, "s" } };
-
-const char *time_text(char *buf, double ns)
-{
-	const struct unit *unit = units;
-	double x;
-
-	while (unit < units + 3 && ns >= unit[1].ns)
-		unit++;
-	x = ns / unit->ns;
-	if (unit == units || x >= 100)
-		snprintf(buf, TIME_TEXT, "%.0f%s", floor(fmin(x, 99999)),
-			 unit->name);
-	else if (x >= 10)
-		snprintf(buf, TIME_TEXT, "%.1f%s", floor(x * 10) / 10,
-			 unit->name);
-	else
-		snprintf(buf, TIME_TEXT, "%.2f%s", floor(x * 100) / 100,
-			 unit->name);
-	return buf;
-}
 
 /* "243k": a rate in three digits. */
 static const char *rate_text(char *buf, double rate)
@@ -183,10 +159,8 @@ static void show_bar(const char *name, const struct tl_hist *hist,
 /* "20us": a round number of ns. */
 static void tick_text(char *buf, size_t size, double ns)
 {
-	const struct unit *unit = units;
+	const struct time_unit *unit = time_unit(ns);
 
-	while (unit < units + 3 && ns >= unit[1].ns)
-		unit++;
 	snprintf(buf, size, "'%d%s", (int)fmin(round(ns / unit->ns), 999),
 		 unit->name);
 }

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* gilhandoff's part for our own lock, for loaders that know USDT. */
+#include "vmlinux.h"
+
+#define TL_PART
+
+#include "task.bpf.h"
+#include "gilhandoff.bpf.h"
+#include "gil-usdt.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";

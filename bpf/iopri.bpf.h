@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What iopri counts, whoever tells it of the lock. */
+#ifndef TL_BPF_IOPRI_BPF_H
+#define TL_BPF_IOPRI_BPF_H
+
+#include "gil-events.bpf.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 256);
+	__type(key, __u32);	/* tgid */
+	__type(value, struct iopri_row);
+} iopri_rows SEC(".maps");
+
+/* What a new row begins as. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct iopri_row);
+} iopri_empty SEC(".maps");
+
+static __always_inline struct iopri_row *iopri_row_of(struct task_struct *p)
+{
+	__u32 tgid = TL_FIELD(p, tgid), zero = 0;
+	struct iopri_row *row = bpf_map_lookup_elem(&iopri_rows, &tgid), *empty;
+
+	if (row)
+		return row;
+	empty = bpf_map_lookup_elem(&iopri_empty, &zero);
+	if (!empty)
+		return NULL;
+	bpf_map_update_elem(&iopri_rows, &tgid, empty, BPF_NOEXIST);
+	row = bpf_map_lookup_elem(&iopri_rows, &tgid);
+	if (row)
+		bpf_probe_read_kernel_str(row->comm, sizeof(row->comm), p->comm);
+	else
+		tl_count(TL_TRACE_LOST_ROWS);
+	return row;
+}
+
+/* By then the thread is not counted among the waiters. */
+static __always_inline void on_acquired(void *ctx, struct gil_thread *t, struct gil_lock *l, __u64 now)
+{
+	struct iopri_row *row = iopri_row_of(TL_CURRENT());
+	__u64 since = l ? l->io_since_ns : 0;
+	/* Not an index: the verifier would want to know its bounds. */
+	__u32 class = t->class == GIL_IO;
+
+	if (!row)
+		return;
+	__sync_fetch_and_add(class ? &row->served[GIL_IO] : &row->served[GIL_CPU], 1);
+	if (!class && since && since < t->wait_ns)
+		__sync_fetch_and_add(&row->overtaken, 1);
+	/* The last sleep of its wait, which was ended for it to have the lock. */
+	if (t->runs_ns && t->wakeup_ns)
+		tl_hist_add(class ? &row->queue[GIL_IO] : &row->queue[GIL_CPU],
+			    t->runs_ns - t->wakeup_ns);
+}
+
+static __always_inline void on_released(void *ctx, struct gil_thread *t, struct gil_lock *l, __u64 now, bool forced)
+{
+}
+
+/*
+ * One that waits for the lock is switched in: since it was in the queue its processor
+ * ran @prev. That counts if it is a thread of the same process that has nothing to do
+ * with the lock: not its holder, nor one that has just given it up and waits again.
+ */
+static __always_inline void on_runs(struct task_struct *prev, struct task_struct *next, struct gil_thread *t,
+				    __u64 now)
+{
+	struct gil_thread *other;
+	struct iopri_row *row;
+
+	if (TL_FIELD(prev, tgid) != TL_FIELD(next, tgid) || now <= t->wakeup_ns)
+		return;
+	other = TL_TASK_GET(gil_threads, prev);
+	if (other && (other->hold_ns || other->wait_ns))
+		return;
+	row = iopri_row_of(next);
+	if (!row)
+		return;
+	__sync_fetch_and_add(&row->inverted, 1);
+	__sync_fetch_and_add(&row->inverted_ns, now - t->wakeup_ns);
+}
+
+#endif

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * wakelat: how long it takes from a wake-up's beginning until the thread runs, by
+ * what it waited in.
+ *
+ *	sched_waking	in the waker: somebody begins to wake the thread
+ *	sched_wakeup	it is in a run queue
+ *	sched_switch	it runs
+ *
+ * What it waited in is told from the registers that it sleeps with (syscalls.bpf.h).
+ * Futexes are told apart by those uprobes that our loader attaches: a thread that
+ * enters sem_wait() and its like leaves the object's address, and the futex that it
+ * then sleeps on must lie in it; and a thread of ours that wakes says by a USDT probe
+ * whom (probes.bpf.c). Without these a futex is a futex.
+ *
+ * Owns the three maps of its name. Invariant: a thread's state says that a wake-up is
+ * under way only from its waking to its being switched in: if it never was off its
+ * processor there is nothing to measure.
+ */
+#include "vmlinux.h"
+
+#include "task.bpf.h"
+#include "hist.bpf.h"
+#include "syscalls.bpf.h"
+#include "wakelat.bpf.h"
+
+struct wake_state {
+	__u64 waking_ns;	/* 0: no wake-up is under way */
+	__u64 wakeup_ns;
+	__u32 waker_cpu;
+	__u32 primitive;
+};
+
+TL_TASK_MAP(wakelat_state, struct wake_state);
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 512);
+	__type(key, struct wakelat_key);
+	__type(value, struct wakelat_row);
+} wakelat_rows SEC(".maps");
+
+/* What a new row begins as: too large for a program's stack. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct wakelat_row);
+} wakelat_empty SEC(".maps");
+
+/* The registers that @p entered the kernel with; a copy. False: not to be had. */
+static __always_inline bool registers_of(struct task_struct *p, struct pt_regs *copy)
+{
+#ifdef TL_RAW_TP
+	return false;
+#else
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(p);
+
+	return !bpf_probe_read_kernel(copy, sizeof(*copy), regs);
+#endif
+}
+
+static __always_inline enum wakelat_primitive primitive_of(struct task_struct *p)
+{
+	struct pt_regs regs;
+	enum wakelat_primitive kind;
+	__u64 futex;
+
+	if ((TL_FIELD(p, flags) & 0x00200000 /* PF_KTHREAD */) || !registers_of(p, &regs))
+		return WAKELAT_OTHER;
+	kind = kind_of_wait(p, &regs, &futex);
+	return futex ? kind_of_futex(p, futex) : kind;
+}
+
+TL_TP(sched_waking)
+int BPF_PROG(wakelat_waking, struct task_struct *p)
+{
+	struct wake_state *state;
+
+	/* One that wakes itself is about to sleep, and does not. */
+	if (!tl_is_traced(TL_FIELD(p, tgid)) || p == (void *)bpf_get_current_task())
+		return 0;
+	state = TL_TASK_MAKE(wakelat_state, p);
+	if (!state) {
+		tl_count(TL_TRACE_LOST_STATE);
+		return 0;
+	}
+	state->primitive = primitive_of(p);
+	state->waker_cpu = bpf_get_smp_processor_id();
+	state->wakeup_ns = 0;
+	state->waking_ns = bpf_ktime_get_ns();
+	return 0;
+}
+
+TL_TP(sched_wakeup)
+int BPF_PROG(wakelat_wakeup, struct task_struct *p)
+{
+	struct wake_state *state;
+
+	if (!tl_is_traced(TL_FIELD(p, tgid)))
+		return 0;
+	state = TL_TASK_GET(wakelat_state, p);
+	if (state && state->waking_ns)
+		state->wakeup_ns = bpf_ktime_get_ns();
+	return 0;
+}
+
+static __always_inline struct wakelat_row *row_of(const struct wakelat_key *key, struct task_struct *p)
+{
+	struct wakelat_row *row = bpf_map_lookup_elem(&wakelat_rows, key), *empty;
+	__u32 zero = 0;
+
+	if (row)
+		return row;
+	empty = bpf_map_lookup_elem(&wakelat_empty, &zero);
+	if (!empty)
+		return NULL;
+	/* Another processor may do the same: one of them comes first. */
+	bpf_map_update_elem(&wakelat_rows, key, empty, BPF_NOEXIST);
+	row = bpf_map_lookup_elem(&wakelat_rows, key);
+	if (row)
+		bpf_probe_read_kernel_str(row->comm, sizeof(row->comm), p->comm);
+	return row;
+}
+
+static __always_inline void runs(struct task_struct *p, struct wake_state *state, bool preempted)
+{
+	const struct tl_trace_settings *s = tl_settings_get();
+	__u64 now = bpf_ktime_get_ns(), began = state->waking_ns, queued = state->wakeup_ns;
+	struct wakelat_key key = {
+		.tgid = TL_FIELD(p, tgid),
+		.tid = s && s->by_thread ? TL_FIELD(p, pid) : 0,
+		.primitive = state->primitive,
+		.cross = state->waker_cpu != bpf_get_smp_processor_id(),
+		.preempted = preempted,
+	};
+	struct wakelat_row *row;
+
+	state->waking_ns = 0;
+	row = row_of(&key, p);
+	if (!row) {
+		tl_count(TL_TRACE_LOST_ROWS);
+		return;
+	}
+	tl_count(TL_TRACE_EVENTS);
+	tl_hist_add(&row->total, now - began);
+	/* It may be switched in by a processor that has not told of the wake-up yet. */
+	if (queued < began || queued > now)
+		queued = now;
+	tl_hist_add(&row->issue, queued - began);
+	tl_hist_add(&row->queue, now - queued);
+}
+
+TL_TP(sched_switch)
+int BPF_PROG(wakelat_switch, bool preempt, struct task_struct *prev, struct task_struct *next,
+	     unsigned int prev_state)
+{
+	struct wake_state *state;
+
+	/* It was woken before it was off: its sleep has not come about. */
+	if (!prev_state && tl_is_traced(TL_FIELD(prev, tgid))) {
+		state = TL_TASK_GET(wakelat_state, prev);
+		if (state)
+			state->waking_ns = 0;
+	}
+	if (tl_is_traced(TL_FIELD(next, tgid))) {
+		state = TL_TASK_GET(wakelat_state, next);
+		if (state && state->waking_ns)
+			runs(next, state, !prev_state && TL_FIELD(prev, pid));
+	}
+	return 0;
+}
+
+/* --- attached by our loader, by offset: no target is named ------------------------------------------------------------- */
+
+/* sem_wait(), sem_timedwait(), sem_clockwait() */
+SEC("uprobe")
+int BPF_KPROBE(wakelat_sem, void *sem)
+{
+	waits_on((__u64)sem, 32, WAKELAT_SEMAPHORE);
+	return 0;
+}
+
+/* pthread_cond_wait(), _timedwait(), _clockwait() of the C library */
+SEC("uprobe")
+int BPF_KPROBE(wakelat_pthread_cond, void *cond)
+{
+	waits_on((__u64)cond, 48, WAKELAT_PTHREAD_COND);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";

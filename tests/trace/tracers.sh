@@ -1,0 +1,305 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+#
+# What tl-trace shows is true: known numbers of wake-ups are counted exactly, by what was waited in; a delay that is made
+# is found where it was made; a live CPython has its convoy, and under tl-run has not; another tracer agrees. It comes and
+# goes while its target works, and leaves nothing behind. The objects are of use without it.
+
+top=$(cd "$(dirname "$0")/../.." && pwd)
+build=${O:-$top/build}
+trace=$build/tools/tl-trace
+wakes=$build/tests/trace/wakes
+python=/usr/bin/python3
+tmp=$(mktemp -d)
+pinned=/sys/fs/bpf/tl-test-$$
+. "$top/tests/harness/tap.sh"
+
+clean() {
+	local pids
+	pids=$(jobs -p)
+	[ -z "$pids" ] || kill $pids 2>/dev/null
+	rm -rf "$tmp" "$pinned"
+}
+trap clean EXIT
+trap 'exit 1' HUP INT TERM
+
+[ -x "$trace" ] || tap_skip_all "tl-trace was not built (BPF=no)"
+[ "$(id -u)" = 0 ] || tap_skip_all "tracing needs root"
+[ -e /sys/kernel/btf/vmlinux ] || tap_skip_all "the kernel has no BTF"
+# Not an error of ours if a sandbox forbids it; whatever else goes wrong is.
+said=$("$trace" wakelat -d 10ms 2>&1 >/dev/null)
+[[ $said != *"needs root"* && $said != *"no BPF"* ]] || tap_skip_all "$said"
+
+kinds="futex:futex sem:semaphore cond:pthread_cond eventfd:eventfd pipe:pipe socket:socket epoll:epoll poll:poll
+uring:io_uring"
+if readelf -n "$wakes" | grep -q 'Provider: tasklet'; then
+	kinds="$kinds tl-cond:tl_cond"
+fi
+tap_plan $(($(wc -w <<<"$kinds") + 33))
+
+# until COMMAND...: it succeeds within a minute
+until_true() {
+	local i
+	for ((i = 0; i < 1200; i++)); do
+		"$@" && return
+		sleep 0.05
+	done
+	return 1
+}
+
+# start_wakes KIND COUNT: it is ready; descriptor 9 lets it begin, and end.
+start_wakes() {
+	rm -f "$tmp/go"
+	mkfifo "$tmp/go"
+	"$wakes" "$1" "$2" <"$tmp/go" >"$tmp/wakes" &
+	target=$!
+	exec 9>"$tmp/go"
+	until_true grep -q ready "$tmp/wakes"
+}
+
+end_wakes() {
+	exec 9>&-
+	wait $target
+}
+
+# start_trace ARGUMENT...: it is attached
+start_trace() {
+	: >"$tmp/err"
+	"$trace" "$@" >"$tmp/out" 2>"$tmp/err" 9>&- &
+	tracer=$!
+	until_true grep -qE 'Tracing|tl-trace:' "$tmp/err" && grep -q Tracing "$tmp/err"
+}
+
+# traced_wakes KIND COUNT ARGUMENT...: the rows are in $tmp/out
+traced_wakes() {
+	local kind=$1 count=$2
+	shift 2
+	start_wakes "$kind" "$count" && start_trace wakelat -p $target -j "$@" || return 1
+	echo >&9
+	until_true grep -q "^$count$" "$tmp/wakes" || return 1
+	end_wakes
+	wait $tracer
+}
+
+# rows FILTER: of the final table
+rows() {
+	jq -s -c "[.[] | select(.primitive and .final)] | $1" "$tmp/out"
+}
+
+# --- wakelat: what is known is counted ------------------------------------------------------------------------------------
+
+for pair in $kinds; do
+	name=${pair#*:}
+	name=${name/_cond/ cond}
+	traced_wakes "${pair%:*}" 100
+	tap_is "$?:$(rows "map(select(.primitive == \"$name\").count) | add")" "0:100" \
+		"wakelat: 100 wake-ups in $name are 100"
+done
+tap_is "$(rows 'map(.lost) | add')" 0 "wakelat: and none is lost"
+
+traced_wakes futex 100 --no-probes
+tap_is "$(rows 'map(select(.primitive == "futex").count) | add')" 100 "wakelat: a futex is one without probes too"
+traced_wakes sem 100 --no-probes
+tap_is "$(rows 'map(select(.primitive == "futex").count) | add')" 100 "wakelat: a semaphore is a futex without probes"
+traced_wakes sem 100 --raw
+tap_is "$(rows 'map(select(.processor).count) | add >= 100')" true "wakelat: raw tracepoints see them, too"
+traced_wakes pipe 50 -t
+tap_is "$(rows 'map(select(.primitive == "pipe" and .tid != .pid).count) | add')" 50 "wakelat: by thread: the one that is woken"
+tap_is "$(rows 'map(.tid) | unique | length > 1')" true "wakelat: by thread: another one is apart"
+
+traced_wakes burner 40
+tap_is "$(rows 'map(select(.primitive == "futex")) | [(map(.count) | add), (map(.processor) | unique)]')" '[40,["same"]]' \
+	"wakelat: a burner on the processor: all wake-ups are on the same one"
+tap_is "$(rows 'map(select(.primitive == "futex" and .preempting == false).queue_p50_ns >= 5000000 * 15 / 16) | all')" true \
+	"wakelat: the 5 ms that it keeps it are time in the run queue"
+tap_is "$(rows 'map(select(.primitive == "futex").issue_p50_ns < 5000000) | all')" true "wakelat: and not the waker's"
+
+# --- another tracer -----------------------------------------------------------------------------------------------------------
+
+# In one go, on the same wake-ups: how many, and how long they were in a run queue on average.
+agrees() {
+	start_wakes pipe 3000 && start_trace wakelat -p $target -j --no-probes || return 1
+	bpftrace -e "
+		tracepoint:sched:sched_wakeup /args->pid != $target/ { @woken[args->pid] = nsecs; }
+		tracepoint:sched:sched_switch {
+			if (args->prev_state == 0) { delete(@woken[args->prev_pid]); }
+			\$since = @woken[args->next_pid];
+			if (\$since && pid == pid) { @ns[args->next_pid] = stats(nsecs - \$since); }
+			delete(@woken[args->next_pid]);
+		}
+		BEGIN { printf(\"attached\\n\"); }
+		END { clear(@woken); }" >"$tmp/bt" 2>&1 9>&- &
+	local bt=$! sleeper
+	until_true grep -q attached "$tmp/bt" || return 1
+	sleep 0.2
+	echo >&9
+	until_true grep -q '^3000$' "$tmp/wakes" || return 1
+	sleeper=$(sed -n 's/^sleeper //p' "$tmp/wakes")
+	kill -INT $bt
+	wait $bt
+	end_wakes
+	wait $tracer
+	# With no probes there is one row for each way to be woken.
+	theirs=$(sed -n "s/@ns\[$sleeper\]: count \([0-9]*\), average \([0-9]*\),.*/\1 \2/p" "$tmp/bt")
+	ours=$(rows 'map(select(.primitive == "pipe")) | "\(map(.count) | add) \(map(.count * .queue_mean_ns) | add / 3000 | floor)"' |
+		tr -d '"')
+	echo "ours $ours, theirs $theirs"
+	awk -v ours="$ours" -v theirs="$theirs" 'BEGIN {
+		split(ours, a, " "); split(theirs, b, " ");
+		exit !(b[1] > 0 && a[1] / b[1] > 0.9 && a[1] / b[1] < 1.1 && a[2] / b[2] > 0.9 && a[2] / b[2] < 1.1)
+	}'
+}
+if command -v bpftrace >/dev/null; then
+	check "wakelat: count and mean run-queue wait agree within 10 % with bpftrace's" agrees
+else
+	tap_skip "there is no bpftrace" "wakelat: count and mean run-queue wait agree within 10 % with bpftrace's"
+fi
+
+# --- the global lock -------------------------------------------------------------------------------------------------------------
+
+# traced_python [RUNNER...]: the rows of two seconds are in $tmp/out
+traced_python() {
+	"$@" "$python" "$top/tests/trace/programs/server.py" 30 >"$tmp/python" &
+	target=$!
+	until_true grep -q ready "$tmp/python" || return 1
+	start_trace gil -p $target -j -d 2 || return 1
+	wait $tracer
+	local status=$?
+	kill $target
+	wait $target 2>/dev/null
+	return $status
+}
+
+gil() {
+	jq -s -c "[.[] | select(.row and .final)] | $1" "$tmp/out"
+}
+
+if [ -x "$python" ]; then
+	traced_python
+	tap_is "$?:$(gil 'map(.class) | sort')" '0:["CPU","IO"]' "gil: a live python3 has IO threads and CPU threads"
+	tap_is "$(gil 'map(select(.class == "IO"))[0] | .convoy > 20')" true "gil: its IO waits are a convoy: one interval long"
+	without=$(gil 'map(select(.class == "IO"))[0].convoy_score')
+	tap_is "$(gil 'map(select(.class == "CPU"))[0] | .forced > 20 and .hold_p50_ns > 4500000')" true \
+		"gil: the CPU thread is made to give way, after an interval"
+	tap_is "$(gil 'map(select(.class == "IO"))[0].forced')" 0 "gil: and the IO thread is not"
+	tap_is "$(gil 'map(select(.class == "IO"))[0] | .handoff_count > 0 and .handoff_p50_ns < .wait_max_ns')" true \
+		"gil: handoffs to waiters are told from waits"
+	tap_is "$(jq -s '[.[] | select(.holder)][0] | .held_ns > 100000000 and (.stack | test("pthread_cond_signal"))' "$tmp/out")" \
+		true "gil: and who held the lock while the IO thread waited, and where"
+	if [ -e "$build/libtasklet-preload.so" ]; then
+		traced_python "$build/tools/tl-run" --gil priority --
+		tap_is "$?:$(gil "map(select(.class == \"IO\"))[0] | .wait_count > 100 and .convoy_score < $without / 4")" 0:true \
+			"gil: under tl-run --gil priority the convoy is gone"
+	else
+		tap_skip "there is no libtasklet-preload.so" "gil: under tl-run --gil priority the convoy is gone"
+	fi
+	"$python" "$top/tests/trace/programs/server.py" 600 >"$tmp/python" &
+	target=$!
+	until_true grep -q ready "$tmp/python"
+	"$trace" iopri -p $target -j -d 1 >"$tmp/out" 2>"$tmp/err"
+	tap_is "$?:$(jq -s '[.[] | select(.row)][0] | .io_served > 20 and .cpu_served > 20' "$tmp/out")" 0:true \
+		"iopri: both kinds of threads are served"
+	check "gil: a picture of it" eval '"$trace" gil -p $target -d 500ms -o "$tmp/gil.svg" >/dev/null 2>&1 && xmllint --noout "$tmp/gil.svg"'
+	"$trace" gil -p $target -d 1 -i 300ms >"$tmp/out" 2>"$tmp/err"
+	tap_is "$(grep -c FORCED/s "$tmp/out"):$(awk 'length > 80' "$tmp/out" | wc -l)" "4:0" \
+		"gil: a table each interval and one at the end, of 80 columns"
+
+	# Comes and goes, a hundred times, while it works.
+	comes_and_goes() {
+		local i
+		for ((i = 0; i < 50; i++)); do
+			"$trace" wakelat -p $target -d 10ms && "$trace" gil -p $target -d 10ms || return 1
+		done >/dev/null 2>&1
+		kill -0 $target
+	}
+	check "a target is attached to 100 times, and goes on" comes_and_goes
+	kill $target
+	wait $target 2>/dev/null
+else
+	for ((i = 0; i < 11; i++)); do
+		tap_skip "there is no $python" "gil: of a live CPython"
+	done
+fi
+left() {
+	[ ! -x /usr/sbin/bpftool ] || ! /usr/sbin/bpftool prog list | grep -E 'wakelat_|python_|gil_'
+}
+check "nothing stays loaded" left
+
+# --- how it ends ------------------------------------------------------------------------------------------------------------------
+
+start_wakes futex 10
+start_trace wakelat -p $target
+kill -INT $tracer
+wait $tracer
+tap_is "$?:$(grep -c '0 lost' "$tmp/out")" 0:1 "Ctrl-C: it prints what there is, and ends well"
+start_trace wakelat -p $target
+echo >&9
+until_true grep -q '^10$' "$tmp/wakes"
+end_wakes
+wait $tracer
+tap_is "$?:$(grep -c futex "$tmp/out" | grep -c '^[1-9]')" 0:1 "the target's end is its end"
+"$trace" wakelat -j -- "$wakes" futex 10 <<<$'\n' >"$tmp/out" 2>"$tmp/err"
+tap_is "$?:$(grep '^{' "$tmp/out" | jq -s '[.[] | select(.final and .primitive == "futex").count] | add >= 10')" 0:true \
+	"a command is traced from its begin to its end"
+start_trace wakelat -d 200ms -- sleep 100
+wait $tracer
+tap_is "$?" 0 "a command that still runs is ended"
+
+# --- what can't be done -------------------------------------------------------------------------------------------------------------
+
+# fails STATUS WORDS ARGUMENT...: one line with these words
+fails() {
+	local status=$1 words=$2 said
+	shift 2
+	said=$("$@" 2>&1 >/dev/null)
+	[ $? = "$status" ] && [[ $said == *"$words"* ]] && return
+	echo "$said"
+	return 1
+}
+check "no such tracer" fails 2 "not one of: wakelat, gil, iopri" "$trace" gill
+check "no such process" fails 1 "No such process" "$trace" wakelat -p 4194000
+check "no number, no time, both" eval 'fails 2 "no process" "$trace" wakelat -p 1x && fails 2 "no time" "$trace" wakelat -d 5parsecs &&
+	fails 2 "not both" "$trace" wakelat -p 1 -- true'
+check "a process without a global lock" fails 1 "has not got a global lock" "$trace" gil -p $$
+check "a full disk" fails 1 "No space left" bash -c "$trace wakelat -d 10ms >/dev/full"
+if command -v setpriv >/dev/null; then
+	check "without rights: one line" fails 1 "needs root" setpriv --reuid 65534 --clear-groups -- "$trace" wakelat -d 10ms
+else
+	tap_skip "there is no setpriv" "without rights: one line"
+fi
+check "without BTF: one line" fails 1 "does not describe its types" unshare -m bash -c "mount -t tmpfs none /sys/kernel/btf && $trace wakelat"
+
+# --- without it -------------------------------------------------------------------------------------------------------------------------
+
+mountpoint -q /sys/fs/bpf || mount -t bpf bpf /sys/fs/bpf
+loads() {
+	local object
+	for object in wakelat gilhandoff iopri; do
+		rm -rf "$pinned"
+		bpftool prog loadall "$build/bpf/$object.bpf.o" "$pinned" || return 1
+	done
+	rm -rf "$pinned"
+}
+check "bpftool loads each object as it is" loads
+
+if files=$("$top/tests/harness/apt-fetch" bookworm-backports bpftool libbpf1 2>"$tmp/err"); then
+	newer() {
+		LD_LIBRARY_PATH=$(dirname "$(find "$files" -name 'libbpf.so.1')") "$files/usr/sbin/bpftool" "$@"
+	}
+	by_itself() {
+		newer prog loadall "$build/bpf/wakelat.bpf.o" "$pinned" pinmaps "$pinned/maps" autoattach || return 1
+		start_wakes pipe 100
+		echo >&9
+		until_true grep -q '^100$' "$tmp/wakes"
+		newer map dump pinned "$pinned/maps/wakelat_rows" >"$tmp/dump"
+		end_wakes
+		rm -rf "$pinned"
+		[ "$(jq "[.[] | select(.key.tgid == $target and .key.primitive == 9) | .value.total.slots | add] | add" "$tmp/dump")" = 100 ]
+	}
+	check "a bpftool that attaches: useful maps with no loader of ours" by_itself
+else
+	tap_skip "$(head -n 1 "$tmp/err")" "a bpftool that attaches: useful maps with no loader of ours"
+fi
+check "and where a builder has no BTF: they load" eval 'make -s -C "$top" bpf O="$tmp/minimal" VMLINUX_H=bpf/vmlinux-minimal.h \
+	INSTALL_PACKAGES=no && bpftool prog loadall "$tmp/minimal/bpf/wakelat.bpf.o" "$pinned" && rm -rf "$pinned"'
+tap_end

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/* See lock.h; what each probe means is in bpf/gil-cpython.bpf.h. */
+#include "lock.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "probes.h"
+#include "symbol.h"
+
+/* With the interpreter's own symbols. */
+static const struct probe named[] = {
+	{ "python_enters_restore", "PyEval_RestoreThread", false },
+	{ "python_enters_save", "PyEval_SaveThread", false },
+	{ "python_take", "take_gil", false },
+	{ "python_taken", "take_gil", true },
+	{ "python_drop", "drop_gil", false },
+};
+
+/* With what every interpreter exports, */
+static const struct probe exported[] = {
+	{ "python_restore", "PyEval_RestoreThread", false },
+	{ "python_restored", "PyEval_RestoreThread", true },
+	{ "python_save", "PyEval_SaveThread", false },
+	{ "python_save", "PyEval_ReleaseThread", false },
+	{ "python_acquire", "PyEval_AcquireThread", false },
+	{ "python_restored", "PyEval_AcquireThread", true },
+};
+
+/* and what it uses of the C library, or of libtasklet-preload in its place. */
+static const struct probe conditions[] = {
+	{ "python_cond_timedwait", "pthread_cond_timedwait", false },
+	{ "python_cond_signal", "pthread_cond_signal", false },
+};
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+struct search {
+	struct object *o, *usdt;
+	const struct object_source *usdt_source;
+	pid_t pid;
+	int result;		/* as lock_attach() */
+};
+
+/* --- CPython ------------------------------------------------------------------------- */
+
+static int attach_conditions(struct object *o, pid_t pid)
+{
+	char path[4200];
+
+	if (!probes_find_file(pid, "libtasklet-preload.so", path, sizeof(path)) &&
+	    !probes_find_file(pid, "libc.so.6", path, sizeof(path)))
+		return -ENOENT;
+	return probes_attach(o, conditions, COUNT(conditions), path, pid);
+}
+
+static int attach_python(struct object *o, const char *path, pid_t pid)
+{
+	uint64_t offset;
+	int r;
+
+	if (!symbol_offset(path, "take_gil", &offset) &&
+	    !symbol_offset(path, "drop_gil", &offset)) {
+		r = probes_attach(o, named, COUNT(named), path, pid);
+	} else {
+		r = probes_attach(o, exported, COUNT(exported), path, pid);
+		if (r >= 0)
+			r = attach_conditions(o, pid);
+	}
+	return r < 0 ? r : 1;
+}
+
+/* --- ours ------------------------------------------------------------------------------ */
+
+static int attach_usdt(struct search *s, const char *path)
+{
+	static const char *const probes[] = {
+		"gil_wait", "gil_acquire", "gil_release", "gil_yield"
+	};
+	char program[40] = "tasklet_";
+	size_t i;
+	int r;
+
+	if (!s->usdt->bpf && object_load_part(s->usdt, s->usdt_source, s->o))
+		return -ENOTSUP;
+	for (i = 0; i < COUNT(probes); i++) {
+		strcpy(program + 8, probes[i]);
+		r = object_keep(s->o, bpf_program__attach_usdt(
+				object_program(s->usdt, program), s->pid, path,
+				"tasklet", probes[i], NULL));
+		if (r)
+			return r;
+	}
+	return 1;
+}
+
+static bool look(const char *path, void *arg)
+{
+	struct search *s = arg;
+	uint64_t offset;
+
+	if (!symbol_offset(path, "PyEval_RestoreThread", &offset))
+		s->result = attach_python(s->o, path, s->pid);
+	else if (!strstr(path, "libtasklet-preload") &&
+		 symbol_has_probes(path, "tasklet"))
+		s->result = attach_usdt(s, path);
+	return s->result;
+}
+
+int lock_attach(struct object *o, struct object *usdt,
+		const struct object_source *usdt_source, pid_t pid)
+{
+	struct search s = { o, usdt, usdt_source, pid, 0 };
+
+	symbol_each_file(pid, look, &s);
+	return s.result;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * Where functions are in the files of a process: for probes, which are attached by
+ * file and offset.
+ */
+#ifndef TRACE_SYMBOL_H
+#define TRACE_SYMBOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/*
+ * symbol_offset - the offset in the file of the function @name
+ *
+ * Of several versions the default one (NAME@@VERSION), which is what programs are
+ * linked with; also local symbols, where the file was not stripped. Returns 0;
+ * -ENOENT: it has none of that name; -ENOEXEC: it is no ELF file; or -errno.
+ */
+int symbol_offset(const char *path, const char *name, uint64_t *offset);
+
+/* Whether it has USDT probes of @provider. */
+bool symbol_has_probes(const char *path, const char *provider);
+
+/* The name of the function at @offset of the file, cut to @size; false: none. */
+bool symbol_name(const char *path, uint64_t offset, char *name, size_t size);
+
+/*
+ * Calls @fn for each file that @pid has mapped executable, once each, with a path by
+ * which we can open it, until that returns true. Returns whether it did.
+ */
+bool symbol_each_file(pid_t pid, bool (*fn)(const char *path, void *arg),
+		      void *arg);
+
+#endif

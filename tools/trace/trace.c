@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/* See trace.h. */
+#include "trace.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <tasklet/base.h>
+#include <tasklet/time.h>
+
+#include "plot/gnuplot.h"
+#include "tracer.h"
+
+#define LOOK_NS		UINT64_C(10000000)
+#define PATIENCE_NS	UINT64_C(10000000000)	/* for what has to be there */
+#define PATIENCE_SHORT_NS UINT64_C(1000000000)	/* for what need not */
+
+static const struct tracer *const tracers[] = {
+	&tracer_wakelat, &tracer_gil, &tracer_iopri
+};
+
+int complain(const char *what, int error)
+{
+	fprintf(stderr, "tl-trace: %s: %s\n", what, strerror(-error));
+	return EXIT_FAILURE;
+}
+
+static const struct tracer *find(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(tracers) / sizeof(tracers[0]); i++)
+		if (!strcmp(tracers[i]->name, name))
+			return tracers[i];
+	return NULL;
+}
+
+bool trace_exists(const char *name)
+{
+	return find(name);
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/*
+ * A command has its program's files some time after it was let go: looks for them
+ * again and again, for a while. Returns when they are found, or it has ended.
+ */
+static int find_files(const struct tracer *tracer, const struct request *request,
+		      struct target *target)
+{
+	uint64_t end = tl_after(tracer->what ? PATIENCE_NS : PATIENCE_SHORT_NS);
+	int r = 0;
+
+	while (!r && tl_now() < end) {
+		if (target_wait(target, tl_after(LOOK_NS)) != TARGET_TIME)
+			break;
+		r = tracer->attach_to(request, target->pid);
+	}
+	if (r < 0)
+		return complain("can't attach to the command", r);
+	if (r || !tracer->what)
+		return EXIT_SUCCESS;
+	fprintf(stderr, "tl-trace: the command has not got %s\n", tracer->what);
+	return EXIT_FAILURE;
+}
+
+static int attach(const struct tracer *tracer, const struct request *request,
+		  struct target *target)
+{
+	int r;
+
+	if (target->is_ours) {
+		target_go(target);
+		return find_files(tracer, request, target);
+	}
+	if (!target->pid && tracer->what) {
+		fprintf(stderr, "tl-trace: %s needs a process (-p), or a command\n",
+			tracer->name);
+		return EXIT_FAILURE;
+	}
+	r = target->pid ? tracer->attach_to(request, target->pid) : 1;
+	if (r < 0)
+		return complain("can't attach to the process's functions", r);
+	if (r || !tracer->what)
+		return EXIT_SUCCESS;
+	fprintf(stderr, "tl-trace: process %d has not got %s\n", target->pid,
+		tracer->what);
+	return EXIT_FAILURE;
+}
+
+/* Until it is over; a table at each interval. */
+static int watch(const struct tracer *tracer, const struct request *request,
+		 struct target *target)
+{
+	uint64_t end = request->duration_ns ? tl_after(request->duration_ns) :
+		       TL_FOREVER;
+	uint64_t next = request->interval_ns ? tl_now() : TL_FOREVER;
+	int r = 0;
+
+	while (!r) {
+		if (next != TL_FOREVER)
+			next += request->interval_ns;
+		if (target_wait(target, earlier(next, end)) != TARGET_TIME ||
+		    end <= tl_now())
+			break;
+		r = tracer->show(request, false, stdout);
+		if (fflush(stdout))
+			r = -errno;
+	}
+	return r;
+}
+
+/* How many there were, how many of them are missing, and what it cost. */
+static void sum_up(const struct tracer *tracer, const struct request *request,
+		   uint64_t elapsed_ns, FILE *f)
+{
+	struct object_cost cost = tracer->cost();
+	uint64_t lost = tracer->counter(TL_TRACE_LOST_STATE) +
+			tracer->counter(TL_TRACE_LOST_ROWS);
+	double each = cost.runs ? (double)cost.ns / (double)cost.runs : 0;
+	double share = elapsed_ns ? (double)cost.ns / (double)elapsed_ns : 0;
+
+	if (request->json)
+		fprintf(f, "{\"tracer\":\"%s\",\"summary\":true,\"count\":%" PRIu64
+			",\"lost\":%" PRIu64 ",\"elapsed_ns\":%" PRIu64
+			",\"program_runs\":%" PRIu64 ",\"program_ns\":%" PRIu64
+			"}\n", tracer->name, tracer->counter(TL_TRACE_EVENTS),
+			lost, elapsed_ns, cost.runs, cost.ns);
+	else
+		fprintf(f, "\n%" PRIu64 " events, %" PRIu64 " lost\nThe tracer's "
+			"programs ran %" PRIu64 " times, %.0f ns each: %.2f%% of "
+			"one processor\n", tracer->counter(TL_TRACE_EVENTS), lost,
+			cost.runs, each, 100 * share);
+}
+
+static int finish(const struct tracer *tracer, const struct request *request,
+		  uint64_t elapsed_ns)
+{
+	int r = tracer->show(request, true, stdout);
+
+	if (r)
+		return complain("can't read the results", r);
+	sum_up(tracer, request, elapsed_ns, stdout);
+	errno = 0;
+	if (fflush(stdout) || ferror(stdout))
+		return complain("output", errno ? -errno : -EIO);
+	if (!request->svg)
+		return EXIT_SUCCESS;
+	r = tracer->draw(request->svg_fd);
+	if (r == -ENODATA)
+		return complain(request->svg, r);
+	return r ? gnuplot_complain("tl-trace", request->svg, r) : EXIT_SUCCESS;
+}
+
+/* From now on nothing is missed. Not where the results go. */
+static void tell(const struct target *target)
+{
+	if (target->pid)
+		fprintf(stderr, "Tracing process %d. Ctrl-C ends it.\n",
+			target->pid);
+	else
+		fputs("Tracing all processes. Ctrl-C ends it.\n", stderr);
+}
+
+int trace_run(const struct request *request)
+{
+	const struct tracer *tracer = find(request->tracer);
+	struct target target;
+	uint64_t began;
+	int status, r;
+
+	if (object_check_kernel(request) || target_open(&target, request))
+		return EXIT_FAILURE;
+	status = tracer->open(request, &target);
+	began = tl_now();
+	if (!status)
+		status = attach(tracer, request, &target);
+	if (!status) {
+		tell(&target);
+		r = watch(tracer, request, &target);
+		if (r)
+			status = complain("output", r);
+		else
+			status = finish(tracer, request, tl_now() - began);
+	}
+	tracer->close();
+	target_close(&target);
+	return status;
+}

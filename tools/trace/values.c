@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/* See values.h. */
+#include "values.h"
+
+#include <inttypes.h>
+
+void values_between(struct tl_hist *out, const struct tl_bpf_hist *now,
+		    const struct tl_bpf_hist *before)
+{
+	unsigned int i;
+
+	tl_hist_init(out, "ns");
+	for (i = 0; i < TL_BPF_HIST_SLOTS; i++) {
+		__u64 n = now->slots[i] - (before ? before->slots[i] : 0);
+		__u64 value = tl_bpf_hist_high(i);
+
+		/* The last slot has no end. */
+		if (value > now->max || i == TL_BPF_HIST_SLOTS - 1)
+			value = now->max;
+		tl_hist_record_n(out, value, n);
+	}
+}
+
+double values_mean(const struct tl_bpf_hist *now,
+		   const struct tl_bpf_hist *before)
+{
+	__u64 n = 0, sum = now->sum - (before ? before->sum : 0);
+	unsigned int i;
+
+	for (i = 0; i < TL_BPF_HIST_SLOTS; i++)
+		n += now->slots[i] - (before ? before->slots[i] : 0);
+	return n ? (double)sum / (double)n : 0;
+}
+
+void values_curve(const struct tl_hist *h, FILE *f)
+{
+	struct tl_hist_cursor c = { 0 };
+	uint64_t below = 0, count = tl_hist_count(h);
+
+	if (!count)
+		fputs("1 0\n", f);
+	while (tl_hist_next(h, &c)) {
+		below += c.count;
+		fprintf(f, "%" PRIu64 " %.8f\n", c.high,
+			(double)below / (double)count);
+	}
+	fputs("e\n", f);
+}

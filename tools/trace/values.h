@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * Histograms from the kernel as those of the library, which can do the rest.
+ */
+#ifndef TRACE_VALUES_H
+#define TRACE_VALUES_H
+
+#include <linux/types.h>
+#include <stdio.h>
+#include <tasklet/hist.h>
+
+#include "bpf/hist.h"
+
+/*
+ * What came between @before (NULL: nothing) and @now. Each value is taken as the
+ * greatest of its bucket: no percentile is too low, or too high by more than 1/16.
+ */
+void values_between(struct tl_hist *out, const struct tl_bpf_hist *now,
+		    const struct tl_bpf_hist *before);
+
+/* The mean of the same, which is exact; 0 if there is nothing. */
+double values_mean(const struct tl_bpf_hist *now,
+		   const struct tl_bpf_hist *before);
+
+/* For gnuplot: what share of all values is not above each; one point at least. */
+void values_curve(const struct tl_hist *h, FILE *f);
+
+#endif

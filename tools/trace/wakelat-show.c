@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * wakelat's rows as a table with bars, as lines of JSON, and as a picture.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/json.h"
+#include "plot/gnuplot.h"
+#include "text/time.h"
+#include "wakelat.h"
+
+const char *const wakelat_names[WAKELAT_PRIMITIVES] = {
+	[WAKELAT_OTHER] = "other",
+	[WAKELAT_FUTEX] = "futex",
+	[WAKELAT_SEMAPHORE] = "semaphore",
+	[WAKELAT_PTHREAD_COND] = "pthread cond",
+	[WAKELAT_TL_COND] = "tl cond",
+	[WAKELAT_TL_MUTEX] = "tl mutex",
+	[WAKELAT_TL_SEMAPHORE] = "tl semaphore",
+	[WAKELAT_TASKLET] = "tasklet",
+	[WAKELAT_EVENTFD] = "eventfd",
+	[WAKELAT_PIPE] = "pipe",
+	[WAKELAT_SOCKET] = "socket",
+	[WAKELAT_IO_URING] = "io_uring",
+	[WAKELAT_EPOLL] = "epoll",
+	[WAKELAT_POLL] = "poll",
+	[WAKELAT_SLEEP] = "sleep",
+};
+
+static const char *name_of(const struct wakelat_entry *e)
+{
+	return e->key.primitive < WAKELAT_PRIMITIVES ?
+	       wakelat_names[e->key.primitive] : "unknown";
+}
+
+/* --- the table ---------------------------------------------------------------------- */
+
+static void show_time(const struct tl_hist *h, double percent, FILE *f)
+{
+	char buf[TIME_TEXT];
+
+	fprintf(f, " %7s", time_text(buf, (double)tl_hist_percentile(h, percent)));
+}
+
+static void show_row(const struct wakelat_entry *e, FILE *f)
+{
+	fprintf(f, "%-7u %-9.9s %-12s %-5s %-3s %7" PRIu64,
+		e->key.tid ? e->key.tid : e->key.tgid, e->comm, name_of(e),
+		e->key.cross ? "cross" : "same", e->key.preempted ? "yes" : "no",
+		tl_hist_count(&e->total));
+	show_time(&e->total, 50, f);
+	show_time(&e->total, 99, f);
+	show_time(&e->issue, 50, f);
+	show_time(&e->queue, 50, f);
+	fputc('\n', f);
+}
+
+void wakelat_table(const struct rows *rows, const struct request *request,
+		   bool final, FILE *f)
+{
+	time_t now = time(NULL);
+	char clock[16];
+	size_t i;
+
+	strftime(clock, sizeof(clock), "%H:%M:%S", localtime(&now));
+	if (final)
+		fprintf(f, "\nWake-up latency, all of the time\n");
+	else
+		fprintf(f, "\n%s\n", clock);
+	fprintf(f, "%-7s %-9s %-12s %-5s %-3s %7s %7s %7s %7s %7s\n",
+		request->threads ? "TID" : "PID", "COMM", "WAITED IN", "CPU",
+		"PRE", "COUNT", "P50", "P99", "ISSUE", "QUEUE");
+	for (i = 0; i < rows->count; i++)
+		show_row(&rows->entries[i], f);
+	if (!final)
+		return;
+	for (i = 0; i < rows->count; i++) {
+		const struct wakelat_entry *e = &rows->entries[i];
+
+		fprintf(f, "\n%u %s, %s, %s processor%s\n",
+			e->key.tid ? e->key.tid : e->key.tgid, e->comm,
+			name_of(e), e->key.cross ? "cross" : "same",
+			e->key.preempted ? ", preempting" : "");
+		tl_hist_write_bars(&e->total, 12, 80, f);
+	}
+}
+
+/* --- JSON ----------------------------------------------------------------------------- */
+
+static void add_part(const char *name, const struct tl_hist *h, double mean_ns,
+		     FILE *f)
+{
+	fprintf(f, ",\"%s_p50_ns\":%" PRIu64 ",\"%s_p99_ns\":%" PRIu64
+		",\"%s_mean_ns\":%.1f", name, tl_hist_percentile(h, 50), name,
+		tl_hist_percentile(h, 99), name, mean_ns);
+}
+
+void wakelat_json(const struct rows *rows, bool final, uint64_t lost, FILE *f)
+{
+	size_t i;
+
+	for (i = 0; i < rows->count; i++) {
+		const struct wakelat_entry *e = &rows->entries[i];
+		const struct tl_hist *h = &e->total;
+
+		fprintf(f, "{\"tracer\":\"wakelat\",\"final\":%s,\"pid\":%u"
+			",\"tid\":", final ? "true" : "false", e->key.tgid);
+		if (e->key.tid)
+			fprintf(f, "%u", e->key.tid);
+		else
+			fputs("null", f);
+		fputs(",\"comm\":", f);
+		tl__json_write_str(f, e->comm);
+		fprintf(f, ",\"primitive\":\"%s\",\"processor\":\"%s\""
+			",\"preempting\":%s,\"count\":%" PRIu64
+			",\"lost\":%" PRIu64, name_of(e),
+			e->key.cross ? "cross" : "same",
+			e->key.preempted ? "true" : "false", tl_hist_count(h),
+			lost);
+		fprintf(f, ",\"p50_ns\":%" PRIu64 ",\"p90_ns\":%" PRIu64
+			",\"p99_ns\":%" PRIu64 ",\"p999_ns\":%" PRIu64
+			",\"max_ns\":%" PRIu64 ",\"mean_ns\":%.1f",
+			tl_hist_percentile(h, 50), tl_hist_percentile(h, 90),
+			tl_hist_percentile(h, 99), tl_hist_percentile(h, 99.9),
+			tl_hist_max(h), e->mean_ns);
+		add_part("issue", &e->issue, e->issue_mean_ns, f);
+		add_part("queue", &e->queue, e->queue_mean_ns, f);
+		fputs("}\n", f);
+	}
+}
+
+/* --- the picture ------------------------------------------------------------------------ */
+
+static void script(FILE *f, const void *arg)
+{
+	const struct rows *rows = arg;
+	size_t i;
+
+	fputs("set terminal svg size 900,560 noenhanced background rgb 'white'\n"
+	      "set title 'Wake-up latency by what was waited in'\n"
+	      "set logscale x\nset xlabel 'waking to running, ns'\n"
+	      "set ylabel 'share of all wake-ups'\nset yrange [0:1]\n"
+	      "set grid\nset key outside below maxcols 2\nplot ", f);
+	for (i = 0; i < rows->count; i++) {
+		const struct wakelat_entry *e = &rows->entries[i];
+
+		fprintf(f, "%s'-' with steps linewidth 2 title '%s, %s processor"
+			"%s: %" PRIu64 "'", i ? ", " : "", name_of(e),
+			e->key.cross ? "cross" : "same",
+			e->key.preempted ? ", preempting" : "",
+			tl_hist_count(&e->total));
+	}
+	fputc('\n', f);
+	for (i = 0; i < rows->count; i++)
+		values_curve(&rows->entries[i].total, f);
+}
+
+int wakelat_draw(const struct rows *rows, int fd)
+{
+	return rows->count ? gnuplot_draw(script, rows, fd) : -ENODATA;
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * tl-trace wakelat: loads bpf/wakelat.bpf.c, attaches it, and reads its rows.
+ *
+ * Owns the rows as they were read last, sorted: what comes between two reads is
+ * their difference. The kernel's rows only grow.
+ */
+#include "wakelat.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "probes.h"
+#include "reads.h"
+#include "symbol.h"
+#include "tracer.h"
+#include "wakelat.skel.h"
+#include "wakelat_raw.skel.h"
+#include "wakelat_usdt.skel.h"
+
+static const struct object_source source = {
+	.name = "wakelat",
+	.typed = wakelat_bpf__elf_bytes,
+	.raw = wakelat_raw_bpf__elf_bytes,
+};
+
+static const struct object_source usdt_source = {
+	.name = "wakelat_usdt",
+	.typed = wakelat_usdt_bpf__elf_bytes,
+};
+
+/* Its entry, in whatever the C library calls it. */
+static const struct probe libc_probes[] = {
+	{ "wakelat_sem", "sem_wait", false },
+	{ "wakelat_sem", "sem_timedwait", false },
+	{ "wakelat_sem", "sem_clockwait", false },
+	{ "wakelat_pthread_cond", "pthread_cond_wait", false },
+	{ "wakelat_pthread_cond", "pthread_cond_timedwait", false },
+	{ "wakelat_pthread_cond", "pthread_cond_clockwait", false },
+};
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static struct object object = { .stats_fd = -1 }, usdt = { .stats_fd = -1 };
+static struct reads last;
+
+/* --- attaching -------------------------------------------------------------------- */
+
+static int attach_libc(pid_t pid)
+{
+	char path[4200];
+
+	if (!probes_find_file(pid, "libc.so.6", path, sizeof(path)))
+		return 0;
+	return probes_attach(&object, libc_probes, COUNT(libc_probes), path, pid);
+}
+
+struct usdt_search {
+	pid_t pid;
+	int error;
+};
+
+static bool attach_usdt(const char *path, void *arg)
+{
+	struct usdt_search *search = arg;
+
+	if (!symbol_has_probes(path, "tasklet"))
+		return false;
+	if (!usdt.bpf && object_load_part(&usdt, &usdt_source, &object)) {
+		search->error = -ENOTSUP;
+		return true;
+	}
+	search->error = object_keep(&object, bpf_program__attach_usdt(
+		object_program(&usdt, "wakelat_wake"), search->pid, path,
+		"tasklet", "wake", NULL));
+	return search->error;
+}
+
+/* Not for all processes: each would pay for each call of these functions. */
+static int attach_to(const struct request *request, pid_t pid)
+{
+	struct usdt_search search = { .pid = pid };
+	int r;
+
+	if (!request->probes || object.is_raw)
+		return 1;
+	r = attach_libc(pid);
+	if (r <= 0)
+		return r;
+	/* The files that have our probes: the library, or who has it inside. */
+	symbol_each_file(pid, attach_usdt, &search);
+	return search.error ? search.error : 1;
+}
+
+static int open_all(const struct request *request, const struct target *target)
+{
+	if (object_load(&object, &source, request) ||
+	    object_begin(&object, request, target->pid))
+		return EXIT_FAILURE;
+	return object_attach(&object);
+}
+
+/* --- reading ----------------------------------------------------------------------- */
+
+static void entry_between(struct wakelat_entry *e, const struct wakelat_row *now,
+			  const struct wakelat_row *before)
+{
+	static const struct wakelat_row none;
+	const struct wakelat_row *old = before ? before : &none;
+
+	values_between(&e->total, &now->total, &old->total);
+	values_between(&e->issue, &now->issue, &old->issue);
+	values_between(&e->queue, &now->queue, &old->queue);
+	e->mean_ns = values_mean(&now->total, &old->total);
+	e->issue_mean_ns = values_mean(&now->issue, &old->issue);
+	e->queue_mean_ns = values_mean(&now->queue, &old->queue);
+	memcpy(e->comm, now->comm, sizeof(e->comm));
+}
+
+static int rows_between(struct rows *rows, const struct reads *now,
+			const struct reads *before)
+{
+	size_t i;
+
+	*rows = (struct rows){ NULL, 0 };
+	rows->entries = calloc(now->count + 1, sizeof(*rows->entries));
+	if (!rows->entries)
+		return -ENOMEM;
+	for (i = 0; i < now->count; i++) {
+		struct wakelat_entry *e = &rows->entries[rows->count];
+
+		entry_between(e, reads_value(now, i),
+			      reads_find(before, reads_key(now, i)));
+		memcpy(&e->key, reads_key(now, i), sizeof(e->key));
+		if (tl_hist_count(&e->total))
+			rows->count++;
+	}
+	return 0;
+}
+
+static uint64_t counter(enum tl_trace_counter which)
+{
+	return object.bpf ? object_counter(&object, which) : 0;
+}
+
+static int show(const struct request *request, bool final, FILE *f)
+{
+	static const struct reads none;
+	struct reads now;
+	struct rows rows;
+	int r = reads_take(&now, object_map(&object, "wakelat_rows"),
+			   sizeof(struct wakelat_key),
+			   sizeof(struct wakelat_row));
+
+	if (!r)
+		r = rows_between(&rows, &now, final ? &none : &last);
+	if (r) {
+		reads_free(&now);
+		return r;
+	}
+	if (request->json)
+		wakelat_json(&rows, final, counter(TL_TRACE_LOST_STATE) +
+			     counter(TL_TRACE_LOST_ROWS), f);
+	else
+		wakelat_table(&rows, request, final, f);
+	free(rows.entries);
+	reads_free(&last);
+	last = now;
+	return 0;
+}
+
+static int draw(int fd)
+{
+	static const struct reads none;
+	struct rows rows;
+	int r = rows_between(&rows, &last, &none);
+
+	if (!r)
+		r = wakelat_draw(&rows, fd);
+	free(rows.entries);
+	return r;
+}
+
+static struct object_cost cost(void)
+{
+	struct object_cost a = object_cost(&object), b = object_cost(&usdt);
+
+	return (struct object_cost){ a.runs + b.runs, a.ns + b.ns };
+}
+
+static void close_all(void)
+{
+	object_free(&object);
+	object_free(&usdt);
+	reads_free(&last);
+}
+
+const struct tracer tracer_wakelat = {
+	.name = "wakelat",
+	.open = open_all,
+	.attach_to = attach_to,
+	.show = show,
+	.draw = draw,
+	.counter = counter,
+	.cost = cost,
+	.close = close_all,
+};
