@@ -190,7 +190,8 @@ TOOL_OBJS := $(foreach t,$(TOOL_NAMES),$(call tool_objs,$(t)))
 $(foreach t,$(TOOL_NAMES),$(eval $(O)/tools/$(t): $(call tool_objs,$(t))))
 .SECONDARY: $(TOOLS:%=%.o) $(TOOL_OBJS)
 $(O)/tools/tl-giltest $(O)/tools/tl-wakelat $(O)/tools/tl-trace: \
-	$(O)/tools/plot/gnuplot.o
+	$(O)/tools/plot/gnuplot.o $(O)/tools/output/output.o
+$(O)/tools/tl-hist: $(O)/tools/output/output.o
 $(O)/tools/tl-wakelat $(O)/tools/tl-trace: $(O)/tools/text/time.o
 # Of what the tracers' two sides share, and their objects.
 $(O)/tools/trace/%.o: CPPFLAGS += -I. -I$(O)/bpf

@@ -32,7 +32,7 @@ $(TEST_PROGS): %: %.o $(O)/libtasklet.a
 $(O)/tests/core/forced.o: CFLAGS_ALL += -fexceptions
 $(O)/tests/tools/%.o: CPPFLAGS += -Itools
 $(O)/tests/tools/wakelat-parts: $(patsubst %.c,$(O)/%.o,$(sort $(wildcard tools/wakelat/*.c) \
-	tools/plot/gnuplot.c tools/text/time.c))
+	tools/plot/gnuplot.c tools/output/output.c tools/text/time.c))
 
 $(O)/tests/%.o: tests/%.cc
 	@mkdir -p $(@D)

@@ -20,6 +20,7 @@
 
 #include "base/num.h"
 #include "giltest/run.h"
+#include "output/output.h"
 #include "plot/gnuplot.h"
 
 enum {
@@ -216,9 +217,16 @@ static int make_plan(struct plan *plan)
 
 static int show(const struct program *p, const struct results *results)
 {
-	int r = p->json ? results_write_json(results, stdout) :
-			  results_write_table(results, stdout);
+	struct stdout_text o;
+	int r = stdout_begin(&o);
 
+	if (!r) {
+		if (p->json)
+			results_write_json(results, o.f);
+		else
+			results_write_table(results, o.f);
+		r = stdout_end(&o);
+	}
 	if (r)
 		return fail("output", r);
 	if (!p->svg)

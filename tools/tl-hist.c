@@ -16,6 +16,7 @@
 #include <tasklet/hist.h>
 
 #include "base/num.h"
+#include "output/output.h"
 
 enum {
 	EXIT_USAGE = 2,
@@ -158,16 +159,29 @@ static int read_file(struct program *p, const char *path)
 	return r;
 }
 
-static int show(const struct program *p)
+static void write_form(const struct program *p, FILE *f)
 {
 	switch (p->form) {
 	case JSON:
-		return tl_hist_write_json(&p->all, p->name, NULL, stdout);
+		tl_hist_write_json(&p->all, p->name, NULL, f);
+		break;
 	case TEXT:
-		return tl_hist_write(&p->all, stdout);
+		tl_hist_write(&p->all, f);
+		break;
 	default:
-		return tl_hist_write_bars(&p->all, p->rows, p->columns, stdout);
+		tl_hist_write_bars(&p->all, p->rows, p->columns, f);
 	}
+}
+
+static int show(const struct program *p)
+{
+	struct stdout_text o;
+	int r = stdout_begin(&o);
+
+	if (r)
+		return r;
+	write_form(p, o.f);
+	return stdout_end(&o);
 }
 
 int main(int argc, char **argv)

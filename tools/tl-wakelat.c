@@ -19,6 +19,7 @@
 #include <tasklet/base.h>
 
 #include "base/num.h"
+#include "output/output.h"
 #include "text/time.h"
 #include "wakelat/files.h"
 #include "wakelat/measure.h"
@@ -317,14 +318,17 @@ static bool anything_lost(const struct results *r)
 /* Shows, saves and draws what there is; each of the three though another failed. */
 static int output(struct program *p)
 {
-	int status, r = 0;
+	struct stdout_text o;
+	int status, r = stdout_begin(&o), failed = 0;
 
-	if (p->json)
-		r = show_json(&p->results, stdout);
-	else
-		show_text(&p->results, stdout);
-	if (!r && (fflush(stdout) || ferror(stdout)))
-		r = -EIO;
+	if (!r) {
+		if (p->json)
+			failed = show_json(&p->results, o.f);
+		else
+			show_text(&p->results, o.f);
+		r = stdout_end(&o);
+	}
+	r = r ? r : failed;
 	status = r ? complain("output", r) : EXIT_SUCCESS;
 	return status | outputs_write(&p->outputs, &p->results);
 }
@@ -377,17 +381,23 @@ static int run_merge(struct program *p)
 
 static int run_diff(struct program *p)
 {
+	struct stdout_text o;
 	long n;
+	int r;
 
 	if (results_load(p->files[0], &p->results) ||
 	    results_load(p->files[1], &p->other))
 		return EXIT_FAILURE;
 	filter(p, &p->results);
-	n = show_diff(&p->results, &p->other, p->json, stdout);
+	r = stdout_begin(&o);
+	if (r)
+		return complain("output", r);
+	n = show_diff(&p->results, &p->other, p->json, o.f);
+	r = stdout_end(&o);
 	if (n < 0)
 		return complain("comparison", (int)n);
-	if (fflush(stdout) || ferror(stdout))
-		return complain("output", -EIO);
+	if (r)
+		return complain("output", r);
 	if (!n) {
 		fprintf(stderr, "tl-wakelat: the two have nothing in common\n");
 		return EXIT_FAILURE;
@@ -395,14 +405,24 @@ static int run_diff(struct program *p)
 	return EXIT_SUCCESS;
 }
 
+static int run_list(void)
+{
+	struct stdout_text o;
+	int r = stdout_begin(&o);
+
+	if (!r) {
+		show_list(o.f);
+		r = stdout_end(&o);
+	}
+	return r ? complain("output", r) : EXIT_SUCCESS;
+}
+
 static int run(struct program *p)
 {
 	if (descriptors_check())
 		return EXIT_FAILURE;
-	if (p->list) {
-		show_list(stdout);
-		return fflush(stdout) ? complain("output", -EIO) : EXIT_SUCCESS;
-	}
+	if (p->list)
+		return run_list();
 	if (p->mode == DIFF)
 		return run_diff(p);
 	if (outputs_prepare(&p->outputs))

@@ -84,8 +84,8 @@ int tl_hist_write_json(const struct tl_hist *h, const char *name,
 	flockfile(f);
 	fputs("{\"name\":", f);
 	tl__json_write_str(f, name);
-	fprintf(f, ",\"unit\":\"%s\",\"count\":%" PRIu64 ",\"min\":%" PRIu64,
-		unit, h->count, tl_hist_min(h));
+	fprintf(f, ",\"unit\":\"%s\",\"count\":%" PRIu64 ",\"min_%s\":%" PRIu64,
+		unit, h->count, unit, tl_hist_min(h));
 	for (i = 0; i < sizeof(key) / sizeof(key[0]); i++)
 		fprintf(f, ",\"%s_%s\":%" PRIu64, key[i], unit,
 			tl_hist_percentile(h, shown[i].p));

@@ -34,6 +34,12 @@ void tl__waiter_wake(struct tl__waiter *w, uint32_t word)
 	}
 }
 
+void tl__waiter_in_child(void)
+{
+	/* relaxed: one thread */
+	atomic_store_explicit(&spinners, 0, memory_order_relaxed);
+}
+
 /* Threads may be pinned while they run. relaxed: nothing depends on it but time. */
 static int cpus_at(uint64_t now)
 {

@@ -43,4 +43,7 @@ void tl__waiter_wake(struct tl__waiter *w, uint32_t word);
 uint32_t tl__waiter_wait(struct tl__waiter *w, uint64_t deadline_ns,
 			 uint64_t spin_ns);
 
+/* In the child of a fork: those that looked are not there. */
+void tl__waiter_in_child(void);
+
 #endif

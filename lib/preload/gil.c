@@ -105,15 +105,36 @@ static uint64_t spin_for(int other_cpu, uint64_t ns)
 	return other_cpu == sched_getcpu() ? 0 : ns;
 }
 
-/* Waits in a queue of @g; returns whether it was woken. */
-static bool wait_in_queue(struct tl__gil *g, struct tl__gil_me *me, bool first,
-			  uint64_t until, uint64_t spin_ns)
+/* The mutex is held, and goes with @g unless that was forgotten meanwhile. */
+static void enter_section(struct tl__gil *g, struct tl__gil_me *me,
+			  pthread_mutex_t *m)
+{
+	/* relaxed: who forgets it does so for others, or is this thread */
+	bool is_known = atomic_load_explicit(&g->mutex,
+					     memory_order_relaxed) == m;
+
+	me->in = is_known ? g : NULL;
+	me->mutex = is_known ? m : NULL;
+}
+
+static void leave_section(struct tl__gil_me *me)
+{
+	me->in = NULL;
+	me->mutex = NULL;
+}
+
+/*
+ * Waits in a queue of @g, which is held on to; returns whether it was woken. The
+ * objects may be destroyed as soon as it was: @g is then forgotten, but no other's.
+ */
+static bool wait_in_queue(struct tl__gil *g, struct tl__gil_me *me,
+			  pthread_mutex_t *m, bool first, uint64_t until,
+			  uint64_t spin_ns)
 {
 	struct tl__waiter w = { .queued = true, .is_io = is_io(me),
 				.asked = me->asked, .thread = me,
 				.cpu = sched_getcpu() };
 	struct tl__list *queue = w.is_io ? &g->io : &g->cpu;
-	pthread_mutex_t *m = g->mutex;
 	bool woken;
 
 	if (first)
@@ -121,13 +142,13 @@ static bool wait_in_queue(struct tl__gil *g, struct tl__gil_me *me, bool first,
 	else
 		tl__list_add_tail(queue, &w.link);
 	g->cpu_waiters += !w.is_io;
-	me->in = NULL;
+	leave_section(me);
 	tl__base_mutex_unlock(m);
 
 	tl__waiter_wait(&w, until, spin_ns);
 
 	tl__base_mutex_lock(m);
-	me->in = g;
+	enter_section(g, me, m);
 	woken = settle(&w);
 	tl__gil_account(g, tl__now());
 	g->cpu_waiters -= !w.is_io;
@@ -155,7 +176,7 @@ static void arrived(struct tl__gil *g, const struct tl__gil_me *me)
 		atomic_store_explicit(&g->coming, NULL, memory_order_relaxed);
 }
 
-int tl__gil_lock(struct tl__gil *g)
+int tl__gil_lock(struct tl__gil *g, pthread_mutex_t *m)
 {
 	struct tl__gil_me *me = &tl__gil_me;
 	uint64_t now = 0, until;
@@ -167,13 +188,16 @@ int tl__gil_lock(struct tl__gil *g)
 		    (me->preempted ? AWAY_FORCED_NS : AWAY_NS))
 			me->burst_ns = 0;
 	}
-	r = tl__base_mutex_lock(g->mutex);
+	r = tl__base_mutex_lock(m);
 	if (r)
 		return r;
-	me->in = g;
+	enter_section(g, me, m);
 	me->drops = false;
+	if (!me->in)
+		return 0;
 	arrived(g, me);
-	if (me->has == g || !must_stand_back(g, me))
+	if (me->has == g || !must_stand_back(g, me) ||
+	    !tl__gil_hold(g, NULL, m))
 		return 0;
 	tl__gil_stat(held_off);
 	tl__gil_account(g, now);
@@ -181,7 +205,8 @@ int tl__gil_lock(struct tl__gil *g)
 		until = tl__gil_phase_end(g, now);
 	else
 		until = now + (g->interval_ns ? g->interval_ns : 1000000);
-	wait_in_queue(g, me, false, until, 0);
+	wait_in_queue(g, me, m, false, until, 0);
+	tl__gil_let_go(g);
 	return 0;
 }
 
@@ -191,14 +216,14 @@ static bool has_turn_left(const struct tl__gil *g, const struct tl__gil_me *me)
 	return g->turn_of == me && g->turn_ns < g->interval_ns;
 }
 
-static int wait_as_cpu(struct tl__gil *g, struct tl__gil_me *me, uint64_t now,
-		       uint64_t until)
+static int wait_as_cpu(struct tl__gil *g, struct tl__gil_me *me,
+		       pthread_mutex_t *m, uint64_t now, uint64_t until)
 {
 	bool back_soon = me->preempted && !tl__gil_cpu_holds(g, now);
 
 	tl__gil_stat(cpu_waits);
 	g->interval_ns = until - now;
-	if (wait_in_queue(g, me, has_turn_left(g, me), until,
+	if (wait_in_queue(g, me, m, has_turn_left(g, me), until,
 			  back_soon ? spin_for(g->holder_cpu, SPIN_BACK_NS) : 0))
 		return 0;
 	g->forced = true;
@@ -209,8 +234,8 @@ static int wait_as_cpu(struct tl__gil *g, struct tl__gil_me *me, uint64_t now,
  * Returning 0 without having been woken makes CPython look again, and call again:
  * an answer ETIMEDOUT counts only for who held the GIL when the wait began.
  */
-static int wait_as_io(struct tl__gil *g, struct tl__gil_me *me, uint64_t now,
-		      uint64_t until)
+static int wait_as_io(struct tl__gil *g, struct tl__gil_me *me,
+		      pthread_mutex_t *m, uint64_t now, uint64_t until)
 {
 	uint64_t ask = until;
 
@@ -218,7 +243,7 @@ static int wait_as_io(struct tl__gil *g, struct tl__gil_me *me, uint64_t now,
 	if (me->asked) {
 		/* Who got it then may keep it: looked at again within the interval. */
 		ask = until == TL_FOREVER ? until : now + (until - now) / 4;
-		if (!wait_in_queue(g, me, false, ask,
+		if (!wait_in_queue(g, me, m, false, ask,
 				   spin_for(g->holder_cpu, SPIN_ASKED_NS)) &&
 		    tl__now() >= ask)
 			tl__gil_stat(late);
@@ -237,7 +262,7 @@ static int wait_as_io(struct tl__gil *g, struct tl__gil_me *me, uint64_t now,
 	} else {
 		ask = g->taken_ns + TL__IO_BURST_NS - g->burst_ns;
 	}
-	wait_in_queue(g, me, false, ask < until ? ask : until, 0);
+	wait_in_queue(g, me, m, false, ask < until ? ask : until, 0);
 	return 0;
 }
 
@@ -342,19 +367,21 @@ static void drops(struct tl__gil *g, struct tl__gil_me *me)
 
 /* --- the calls --------------------------------------------------------------------- */
 
-int tl__gil_unlock(struct tl__gil *g)
+/* @g is NULL for one that was forgotten in the section: others still have to go on. */
+int tl__gil_unlock(struct tl__gil *g, pthread_mutex_t *m)
 {
 	struct tl__gil_me *me = &tl__gil_me;
 	int r;
 
-	if (me->in == g) {
+	if (g && me->in == g) {
 		if (me->drops)
 			me->has = NULL;
 		else
 			took(g, me, tl__now());
-		me->in = NULL;
 	}
-	r = tl__base_mutex_unlock(g->mutex);
+	if (tl__gil_was_mine(m))
+		leave_section(me);
+	r = tl__base_mutex_unlock(m);
 	if (me->wake)
 		wake_all(me);
 	return r;
@@ -408,15 +435,23 @@ int tl__gil_wait(struct tl__gil *g, pthread_cond_t *c, pthread_mutex_t *m,
 {
 	struct tl__gil_me *me = &tl__gil_me;
 	uint64_t now = tl__now(), end = deadline(clock, until, now);
+	int r;
 
-	if (c != g->cond)
-		return wait_switched(g, me, m, end);
-	me->in = g;
-	me->drops = false;
-	tl__slice_short(is_io(me));
-	tl__gil_account(g, now);
-	return is_io(me) ? wait_as_io(g, me, now, end) :
-			   wait_as_cpu(g, me, now, end);
+	if (!tl__gil_hold(g, c, NULL))
+		return -1;
+	/* relaxed: it is held */
+	if (atomic_load_explicit(&g->cond, memory_order_relaxed) != c) {
+		r = wait_switched(g, me, m, end);
+	} else {
+		enter_section(g, me, m);
+		me->drops = false;
+		tl__slice_short(is_io(me));
+		tl__gil_account(g, now);
+		r = is_io(me) ? wait_as_io(g, me, m, now, end) :
+				wait_as_cpu(g, me, m, now, end);
+	}
+	tl__gil_let_go(g);
+	return r;
 }
 
 int tl__gil_signal(struct tl__gil *g, pthread_cond_t *c)
@@ -434,11 +469,4 @@ int tl__gil_signal(struct tl__gil *g, pthread_cond_t *c)
 		wake_all(me);
 	/* Those that waited before we knew of it. */
 	return tl__base_cond_signal(c);
-}
-
-void tl__gil_signals_other(struct tl__gil *g, pthread_cond_t *c)
-{
-	/* relaxed: others look it up when they use the object itself */
-	if (!atomic_load_explicit(&g->switched, memory_order_relaxed))
-		atomic_store_explicit(&g->switched, c, memory_order_relaxed);
 }

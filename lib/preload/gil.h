@@ -37,6 +37,12 @@ struct tl__gil {
 	 */
 	_Atomic(pthread_cond_t *) switched;
 
+	/*
+	 * Waits under way. They may outlive the condition, as after its last
+	 * signal; until they are over the entry is no other GIL's.
+	 */
+	_Atomic unsigned int waits;
+
 	struct tl__list io, cpu;	/* waiters: served from the head */
 	struct tl__list leaving;	/* those that wait for `switched` */
 	unsigned int cpu_waiters;
@@ -74,6 +80,7 @@ struct tl__gil {
 /* What a thread knows of itself. All but the address is its own. */
 struct tl__gil_me {
 	struct tl__gil *in;	/* whose mutex it holds */
+	pthread_mutex_t *mutex;	/* ... and which, for the GIL may be forgotten */
 	struct tl__gil *has;	/* which GIL it holds */
 	struct tl__waiter *wake;/* whom to wake when the mutex is released */
 	uint64_t left_ns;	/* when it gave the GIL up */
@@ -117,12 +124,19 @@ static inline struct tl__gil *tl__gil_of_cond(const pthread_cond_t *c)
 	return NULL;
 }
 
+/* Whether @m is one that this thread locked as a GIL's, though it may be none now. */
+static inline bool tl__gil_was_mine(const pthread_mutex_t *m)
+{
+	return tl__gil_me.mutex == m;
+}
+
 /*
- * The calls, for a GIL's objects. _timedwait and _signal take either of its two
- * conditions; @m is the mutex that goes with it.
+ * The calls, for a GIL's objects. _wait and _signal take either of its two conditions;
+ * @m is the mutex that goes with it. @g may be forgotten at any time before they hold
+ * it: then they are as for any other object, and _wait returns -1 and has done nothing.
  */
-int tl__gil_lock(struct tl__gil *g);
-int tl__gil_unlock(struct tl__gil *g);
+int tl__gil_lock(struct tl__gil *g, pthread_mutex_t *m);
+int tl__gil_unlock(struct tl__gil *g, pthread_mutex_t *m);
 int tl__gil_wait(struct tl__gil *g, pthread_cond_t *c, pthread_mutex_t *m,
 		 clockid_t clock, const struct timespec *until);
 int tl__gil_signal(struct tl__gil *g, pthread_cond_t *c);
@@ -133,6 +147,11 @@ void tl__gil_signals_other(struct tl__gil *g, pthread_cond_t *c);
 /* The GIL of this wait, which is take_gil()'s; NULL: it can't be handled. */
 struct tl__gil *tl__gil_learn(pthread_cond_t *c, pthread_mutex_t *m,
 			      const struct timespec *until);
+
+/* The entry stays that of @c or @m until it is let go; false: it isn't any more. */
+bool tl__gil_hold(struct tl__gil *g, const pthread_cond_t *c,
+		  const pthread_mutex_t *m);
+void tl__gil_let_go(struct tl__gil *g);
 
 /* The condition is made anew or destroyed. */
 void tl__gil_forget(const pthread_cond_t *c);

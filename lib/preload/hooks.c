@@ -22,7 +22,7 @@ TL__HOOK int pthread_mutex_lock(pthread_mutex_t *m)
 	struct tl__gil *g = tl__gil_of_mutex(m);
 
 	tl__check_mutex(m);
-	return unlikely(g) ? tl__gil_lock(g) : tl__base_mutex_lock(m);
+	return unlikely(g) ? tl__gil_lock(g, m) : tl__base_mutex_lock(m);
 }
 
 TL__HOOK int pthread_mutex_trylock(pthread_mutex_t *m)
@@ -50,7 +50,8 @@ TL__HOOK int pthread_mutex_unlock(pthread_mutex_t *m)
 	struct tl__gil *g = tl__gil_of_mutex(m);
 
 	tl__check_mutex(m);
-	return unlikely(g) ? tl__gil_unlock(g) : tl__base_mutex_unlock(m);
+	return unlikely(g || tl__gil_was_mine(m)) ? tl__gil_unlock(g, m) :
+						    tl__base_mutex_unlock(m);
 }
 
 TL__HOOK int pthread_mutex_destroy(pthread_mutex_t *m)
@@ -81,10 +82,14 @@ TL__HOOK int pthread_cond_destroy(pthread_cond_t *c)
 TL__HOOK int pthread_cond_wait(pthread_cond_t *c, pthread_mutex_t *m)
 {
 	struct tl__gil *g = tl__gil_of_cond(c);
+	int r;
 
 	tl__check_cond(c);
-	if (unlikely(g))
-		return tl__gil_wait(g, c, m, CLOCK_MONOTONIC, NULL);
+	if (unlikely(g)) {
+		r = tl__gil_wait(g, c, m, CLOCK_MONOTONIC, NULL);
+		if (r >= 0)
+			return r;
+	}
 	if (tl__cond_not_ours(c))
 		return tl__next_pthread_cond_wait(c, m);
 	return tl__base_cond_wait(c, m, CLOCK_MONOTONIC, NULL);
@@ -104,12 +109,16 @@ TL__HOOK int pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m,
 				    const struct timespec *until)
 {
 	struct tl__gil *g = tl__gil_of_cond(c);
+	int r;
 
 	tl__check_cond(c);
 	if (tl__settings.gil_priority && !g)
 		g = learn(c, m, until, __builtin_return_address(0));
-	if (unlikely(g))
-		return tl__gil_wait(g, c, m, tl__cond_clock(c), until);
+	if (unlikely(g)) {
+		r = tl__gil_wait(g, c, m, tl__cond_clock(c), until);
+		if (r >= 0)
+			return r;
+	}
 	if (tl__cond_not_ours(c))
 		return tl__next_pthread_cond_timedwait(c, m, until);
 	return tl__base_cond_wait(c, m, tl__cond_clock(c), until);

@@ -26,7 +26,10 @@
 #include "wake/emulated.h"
 #include "wake/futex.h"
 
-/* Bits of __kind (glibc's nptl): type; robust, PI, PP, for several processes */
+/*
+ * Bits of __kind (glibc's nptl): type; robust, PI, PP, for several processes. A
+ * robust one has the last one too.
+ */
 #define TL__KIND_TYPE 3
 #define TL__KIND_DELEGATED 0xf0
 

@@ -232,6 +232,12 @@ bool tl__recognise(const void *ret)
 	return true;
 }
 
+void tl__recognise_in_child(void)
+{
+	/* A place that was not whole was not counted. relaxed: one thread */
+	atomic_store_explicit(&adding.word, 0, memory_order_relaxed);
+}
+
 void tl__recognise_stats(struct tl__recognise_stats *stats)
 {
 	/* relaxed throughout: statistics */

@@ -15,6 +15,9 @@
  */
 bool tl__recognise(const void *ret);
 
+/* In the child of a fork: the thread that was adding a place is not there. */
+void tl__recognise_in_child(void);
+
 /* For the statistics. Any thread. */
 struct tl__recognise_stats {
 	uint64_t sites;		/* places that called */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "os/out.h"
+#include "preload/gil-wait.h"
 #include "preload/gil.h"
 #include "preload/recognise.h"
 #include "preload/settings.h"
@@ -38,12 +39,19 @@ static void say_stats(void)
 	tl__out_flush(&out);
 }
 
+static void in_child(void)
+{
+	tl__recognise_in_child();
+	tl__waiter_in_child();
+	tl__gil_forget_all();
+}
+
 __attribute__((constructor)) static void start(void)
 {
 	tl__cond_kind();
 	/* Without the memory for it, a child goes by what its parent knew. */
 	if (tl__settings.gil_priority)
-		pthread_atfork(NULL, NULL, tl__gil_forget_all);
+		pthread_atfork(NULL, NULL, in_child);
 }
 
 __attribute__((destructor)) static void end(void)

@@ -55,7 +55,7 @@ static void test_json(void)
 {
 	tl_hist_init(&h, NULL);
 	is(json("x", NULL),
-	   "{\"name\":\"x\",\"unit\":\"ns\",\"count\":0,\"min\":0,"
+	   "{\"name\":\"x\",\"unit\":\"ns\",\"count\":0,\"min_ns\":0,"
 	   "\"p50_ns\":0,\"p90_ns\":0,\"p99_ns\":0,\"p999_ns\":0,\"max_ns\":0,"
 	   "\"mean_ns\":0.000}\n",
 	   "an empty one as JSON");
@@ -64,7 +64,7 @@ static void test_json(void)
 	tl_hist_record_n(&h, 20, 4);
 	tl_hist_record(&h, 1000);
 	is(json("a \"b\"", "\"lost\":3,\"pid\":1"),
-	   "{\"name\":\"a \\\"b\\\"\",\"unit\":\"us\",\"count\":100,\"min\":10,"
+	   "{\"name\":\"a \\\"b\\\"\",\"unit\":\"us\",\"count\":100,\"min_us\":10,"
 	   "\"p50_us\":10,\"p90_us\":10,\"p99_us\":20,\"p999_us\":1000,"
 	   "\"max_us\":1000,\"mean_us\":20.300,\"lost\":3,\"pid\":1}\n",
 	   "and another, in us and with more members");

@@ -72,7 +72,7 @@ static inline void gil_take(int me)
 	struct timespec until;
 	int saved, r;
 
-	tl__gil_lock(g);
+	tl__gil_lock(g, &gil.mutex);
 	while (gil.locked) {
 		saved = gil.switches;
 		until = tl__timespec(tl__now() + gil.interval_ns);
@@ -94,7 +94,7 @@ static inline void gil_take(int me)
 	gil_signal(&gil.switch_cond);
 	tl__base_mutex_unlock(&gil.switch_mutex);
 	gil.drop_request = 0;
-	tl__gil_unlock(g);
+	tl__gil_unlock(g, &gil.mutex);
 	gil.collisions += gil.inside++;
 }
 
@@ -104,11 +104,11 @@ static inline bool gil_drop(int me)
 	struct tl__gil *g = tl__gil_of_mutex(&gil.mutex);
 
 	gil.collisions += --gil.inside;
-	tl__gil_lock(g);
+	tl__gil_lock(g, &gil.mutex);
 	gil.locked = 0;
 	gil.free_since_ns = tl__now();
 	gil_signal(&gil.cond);
-	tl__gil_unlock(g);
+	tl__gil_unlock(g, &gil.mutex);
 	if (!gil.drop_request)
 		return false;
 	tl__base_mutex_lock(&gil.switch_mutex);

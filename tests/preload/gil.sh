@@ -20,7 +20,7 @@ trap 'rm -rf "$tmp"' EXIT
 
 # Other interpreters, where there are some: one a line.
 others=$(ls -d "${PYENV_ROOT:-$HOME/.pyenv}"/versions/*/bin/python 2>/dev/null)
-tap_plan $((26 + 2 * $(echo "$others" | grep -c .)))
+tap_plan $((31 + 2 * $(echo "$others" | grep -c .)))
 
 # go ARGS...: runs it with statistics; sets $status, $out and the last line of them
 go() {
@@ -78,6 +78,18 @@ else:
     os._exit(os.wait()[1] != 0)'
 tap_is "$status $(grep -c '"gils_learnt":2,' "$tmp/err")" "0 1" \
 	"a child learns the GIL anew"
+# CPython makes it anew. Of one that goes on as it is, the threads that are not there are
+# forgotten all the same: nobody stands back for them, nobody is woken in their stead.
+for kind in pthread futex emulated; do
+	go --gil priority --cond $kind -- "$build/tests/preload/gil-like" fork
+	tap_is "$status $(echo $out) $(grep -c '"gils_learnt":2,' "$tmp/err")" \
+		"0 child parent 1" "$kind: a child goes on with a GIL as it is"
+done
+go --gil priority -- "$build/tests/preload/gil-like" looked-at
+tap_is "$status" 0 "... with a wait, while another thread's was looked at for the first time"
+go --gil priority -- "$build/tests/preload/gil-like" destroy
+tap_is "$status $(count gils_forgotten)" "0 1" \
+	"one that is woken comes back from a condition that was destroyed with the mutex"
 
 # Born by a thread with a short slice, and computes: Linux 6.12 shows what slice it has.
 go --gil priority -- "$python" -c 'import threading, time

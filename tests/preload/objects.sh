@@ -17,7 +17,7 @@ unset LD_PRELOAD TL_PRELOAD_COND TL_PRELOAD_GIL TL_PRELOAD_CPU_FLOOR TL_PRELOAD_
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
-conform_tests=34 programs=8
+conform_tests=38 programs=8
 tap_plan $((3 * (conform_tests + 1) + 2 * programs + 14))
 
 # --- conformance -------------------------------------------------------------------------

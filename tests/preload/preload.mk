@@ -8,7 +8,9 @@ PRELOAD_CONFORM := $(O)/tests/preload/conform
 PRELOAD_CXX := $(O)/tests/preload/cxx
 PRELOAD_CLIENT := $(O)/tests/preload/bench/echo-client
 PRELOAD_DEAD := $(O)/tests/preload/dead
+PRELOAD_GIL_LIKE := $(O)/tests/preload/gil-like
 PRELOAD_PROGS := $(PRELOAD_CONFORM) $(PRELOAD_CLIENT) $(PRELOAD_DEAD) \
+	$(PRELOAD_GIL_LIKE) \
 	$(PRELOAD_CHECKED) \
 	$(if $(shell command -v $(CXX)),$(PRELOAD_CXX))
 
@@ -18,6 +20,10 @@ $(PRELOAD_CONFORM): $(CONFORM_OBJS)
 
 $(PRELOAD_DEAD): $(O)/tests/preload/programs/dead.o
 	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lpthread
+
+# Its functions are found as CPython's are.
+$(PRELOAD_GIL_LIKE): $(O)/tests/preload/programs/gil-like.o
+	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -Wl,--export-dynamic -o $@ $^ -lpthread
 
 $(PRELOAD_CXX): $(O)/tests/preload/programs/cxx.o
 	@mkdir -p $(@D)

@@ -7,6 +7,7 @@
 #include <tap.h>
 
 #include <pthread.h>
+#include <sched.h>
 
 #include "cpython-gil.h"
 
@@ -195,12 +196,195 @@ static void come_before(bool heir_is_io, void *(*fn)(void *), const char *words)
 	tl__gil_forget(&gil.cond);
 }
 
+/* --- a time-out that is over before the wait begins ---------------------------------- */
+
+struct late {
+	clockid_t clock;
+	bool is_cpu;		/* else an IO thread that has asked */
+	int result;
+	_Atomic bool done;
+};
+
+static void *wait_late(void *arg)
+{
+	struct tl__gil *g = tl__gil_of_mutex(&gil.mutex);
+	struct late *late = arg;
+	struct timespec until;
+
+	if (late->is_cpu)
+		gil_become_cpu_thread();
+	clock_gettime(late->clock, &until);
+	until.tv_sec--;
+	tl__gil_lock(g, &gil.mutex);
+	tl__gil_me.asked = !late->is_cpu;
+	late->result = tl__gil_wait(g, &gil.cond, &gil.mutex, late->clock, &until);
+	tl__base_mutex_unlock(&gil.mutex);	/* not a take */
+	tl__gil_me.in = NULL;
+	late->done = true;
+	return NULL;
+}
+
+/* An interval is the time left; less than none would be one of 500 years. */
+static void test_late(struct late late, const char *words)
+{
+	uint64_t end = tl__now() + 5 * TL__NS_PER_SEC;
+	struct tl__gil *g;
+	pthread_t t;
+	bool at_once;
+
+	gil_init(INTERVAL_NS);
+	g = tl__gil_of_mutex(&gil.mutex);
+	gil_take(1);
+	/* As the wait of an IO thread would leave it. */
+	g->interval_ns = INTERVAL_NS;
+	if (pthread_create(&t, NULL, wait_late, &late))
+		tap_bail("no thread");
+	while (!late.done && tl__now() < end)
+		usleep(100);
+	at_once = late.done;
+	gil_leave(1);		/* which ends the wait of one that sleeps */
+	pthread_join(t, NULL);
+	tap_ok(at_once, "%s does not sleep", words);
+	tap_is(late.result, late.is_cpu ? ETIMEDOUT : 0, "... and is told %s",
+	       late.is_cpu ? "so" : "to look again");
+	tap_is((long)g->interval_ns, late.is_cpu ? 0 : (long)INTERVAL_NS,
+	       "... the interval is %s", late.is_cpu ? "nothing" : "left alone");
+	tl__gil_forget(&gil.cond);
+}
+
+/* --- a condition that is destroyed, and who still uses the entry --------------------- */
+
+static pthread_mutex_t other_mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t other_cond = PTHREAD_COND_INITIALIZER;
+static pthread_cond_t unrelated = PTHREAD_COND_INITIALIZER;
+
+/* As the hook does it. */
+static void hook_unlock(pthread_mutex_t *m)
+{
+	struct tl__gil *g = tl__gil_of_mutex(m);
+
+	if (g || tl__gil_was_mine(m))
+		tl__gil_unlock(g, m);
+	else
+		tl__base_mutex_unlock(m);
+}
+
+static void *wait_as_cpu_thread(void *arg)
+{
+	struct tl__gil *g = tl__gil_of_mutex(&gil.mutex);
+	struct timespec until = tl__timespec(tl__now() + NEVER_NS);
+
+	gil_become_cpu_thread();
+	tl__gil_lock(g, &gil.mutex);
+	*(int *)arg = tl__gil_wait(g, &gil.cond, &gil.mutex, CLOCK_MONOTONIC, &until);
+	hook_unlock(&gil.mutex);
+	if (tl__gil_me.in || tl__gil_me.mutex)
+		*(int *)arg = -2;
+	return NULL;
+}
+
+static struct tl__gil *learn_other(void)
+{
+	struct timespec ts = { 0 };
+
+	return tl__gil_learn(&other_cond, &other_mutex, &ts);
+}
+
+/* Signalled for the last time and destroyed, while the one that was woken is to come. */
+static void test_outlives(void)
+{
+	struct timespec end;
+	struct tl__gil *g, *other;
+	int result = -1;
+	pthread_t t;
+
+	gil_init(NEVER_NS);
+	g = tl__gil_of_mutex(&gil.mutex);
+	if (pthread_create(&t, NULL, wait_as_cpu_thread, &result))
+		tap_bail("no thread");
+	await_waiter(&g->cpu);
+	tl__gil_lock(g, &gil.mutex);
+	gil_signal(&gil.cond);
+	tl__gil_forget(&gil.cond);
+	other = learn_other();
+	gil_signal(&unrelated);
+	tap_ok(other && other != g, "the entry of a condition that is gone is no other's while "
+	       "one that was woken is to come back");
+	tap_ok(!tl__gil_of_cond(&unrelated), "... a condition that is signalled then is none "
+	       "of its");
+	hook_unlock(&gil.mutex);
+	tap_ok(!tl__gil_me.in && !tl__gil_me.mutex, "... nor one after the unlock");
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec += 20;
+	if (pthread_timedjoin_np(t, NULL, &end))
+		tap_bail("the one that was woken does not come back");
+	tap_is(result, 0, "... which it does, and is in no section then");
+	tap_is(other ? (int)other->cpu_waiters : -1, 0, "... and counts for no other");
+	tl__gil_forget(&other_cond);
+	tap_ok(learn_other() == g, "... then it is used again");
+	tl__gil_forget(&other_cond);
+}
+
+/* --- both conditions are destroyed at a time --------------------------------------------- */
+
+#define RACES 30000
+
+static _Atomic int race, raced;
+
+static void await(_Atomic int *what, int value)
+{
+	int looks = 0;
+
+	while (*what != value)
+		if (++looks % 1024 == 0)
+			sched_yield();
+}
+
+static void *forget_switched(void *arg)
+{
+	int i;
+
+	for (i = 1; i <= RACES; i++) {
+		await(&race, i);
+		tl__gil_forget(&gil.switch_cond);
+		raced = i;
+	}
+	return arg;
+}
+
+/* The second must not free what is in the entry by then. */
+static void test_both(void)
+{
+	struct timespec ts = { 0 };
+	struct tl__gil *g;
+	int i, n, lost = 0;
+	pthread_t t;
+
+	if (pthread_create(&t, NULL, forget_switched, NULL))
+		tap_bail("no thread");
+	for (i = 1; i <= RACES; i++) {
+		g = tl__gil_learn(&gil.cond, &gil.mutex, &ts);
+		atomic_store(&g->switched, &gil.switch_cond);
+		race = i;
+		/* At a time: the other one has to see it first. */
+		for (n = i % 256; n; n--)
+			tl__gil_of_cond(&unrelated);
+		tl__gil_forget(&gil.cond);
+		g = learn_other();
+		await(&raced, i);
+		lost += tl__gil_of_cond(&other_cond) != g;
+		tl__gil_forget(&other_cond);
+	}
+	pthread_join(t, NULL);
+	tap_is(lost, 0, "a GIL is not forgotten with the one that was there before");
+}
+
 int main(int argc, char **argv)
 {
 	/* Ours, so that checkers see what is locked. */
 	setenv("TL_PRELOAD_COND", argc > 1 ? argv[1] : "futex", 1);
 	setenv("TL_PRELOAD_GIL", "priority", 1);
-	tap_plan(27);
+	tap_plan(46);
 	play(1, 1, 30);
 	play(1, 2, 30);
 	play(3, 1, 30);
@@ -211,5 +395,13 @@ int main(int argc, char **argv)
 	come_before(true, once_computing, "a CPU thread does not come before an IO thread "
 		    "that was woken");
 	come_before(false, once, "nor an IO thread before a CPU thread whose turn it is");
+	test_late((struct late){ .clock = CLOCK_MONOTONIC, .is_cpu = true },
+		  "a CPU thread whose time is over");
+	test_late((struct late){ .clock = CLOCK_REALTIME, .is_cpu = true },
+		  "... by another clock");
+	test_late((struct late){ .clock = CLOCK_MONOTONIC }, "an IO thread that has asked");
+	test_late((struct late){ .clock = CLOCK_REALTIME }, "... by another clock");
+	test_outlives();
+	test_both();
 	return tap_exit();
 }

@@ -61,6 +61,8 @@ test_usage() {
 }
 
 test_failures() {
+	local arg
+
 	run -q --pins 1024
 	tap_like "$status $(wc -c <"$tmp/out") $(cat "$tmp/err")" \
 		'^1 0 tl-giltest: pins: there (is|are) [0-9]+ processor' \
@@ -68,10 +70,12 @@ test_failures() {
 	run -q --svg "$tmp/nowhere/x.svg"
 	tap_like "$status $(wc -c <"$tmp/out") $(cat "$tmp/err")" \
 		'^1 0 .*No such file' "a picture that can't be written, at once"
-	run -q -p ticks -l futex -c e --pins 1 >/dev/full
-	timeout 60 "$tool" -q -p ticks -l futex -c e --pins 1 \
-		>/dev/full 2>"$tmp/err"
-	tap_like "$? $(cat "$tmp/err")" '^1 .*output' "a disk that is full"
+	for arg in --json --rounds=1; do
+		timeout 60 "$tool" -q -p ticks -l futex -c e --pins 1 $arg \
+			>/dev/full 2>"$tmp/err"
+		tap_like "$? $(cat "$tmp/err")" '^1 .*output: No space left' \
+			"a disk that is full, with $arg"
+	done
 	echo old >"$tmp/x.svg"
 	PATH=$tmp run_quick --svg "$tmp/x.svg"
 	tap_like "$status $(cat "$tmp/out" "$tmp/err" "$tmp/x.svg")" '^1 .*needs gnuplot.*old$' \
@@ -302,7 +306,7 @@ test_convoy() {
 }
 
 processors=$(nproc)
-tap_plan 56
+tap_plan 57
 test_usage
 test_failures
 if grep -q -e __asan_init -e __tsan_init "$tool"; then

@@ -12,12 +12,12 @@ export LC_ALL=C
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
-tap_plan 17
+tap_plan 20
 
 printf '10\n20 3\n\n 1000 1\n' | "$hist" -v us -t >"$tmp/a"
 tap_is $? 0 "values become a histogram"
 tap_is "$("$hist" -j -n x "$tmp/a")" \
-	'{"name":"x","unit":"us","count":5,"min":10,"p50_us":20,"p90_us":1000,"p99_us":1000,"p999_us":1000,"max_us":1000,"mean_us":214.000}' \
+	'{"name":"x","unit":"us","count":5,"min_us":10,"p50_us":20,"p90_us":1000,"p99_us":1000,"p999_us":1000,"max_us":1000,"mean_us":214.000}' \
 	"... that can be read again, as JSON"
 tap_like "$("$hist" -j "$tmp/a" "$tmp/a")" '"name":".*/a",.*"count":10,.*"mean_us":214.000' \
 	"two files are merged"
@@ -49,5 +49,9 @@ refused "no such file" 1 "$tmp/nothing"
 refused "a bad unit" 2 -v 'm s' </dev/null
 refused "too narrow" 2 --columns 10 "$tmp/a"
 refused "an unknown option" 2 --frobnicate
+for form in -j -t --rows=4; do
+	"$hist" $form "$tmp/a" >/dev/full 2>"$tmp/err"
+	tap_like "$? $(cat "$tmp/err")" '^1 tl-hist: output: No space' "a disk that is full: $form"
+done
 tap_like "$("$hist" --version)" '^tl-hist .*[0-9]\.[0-9]' --version
 tap_end

@@ -71,10 +71,9 @@ refused 2 "--diff that saves" --diff --save=x a b
 # check_json FILE ROWS: valid lines, so many, with all keys; nothing lost
 cat >"$tmp/check.py" <<'END'
 import json, sys
-keys = ("primitive work pin burner count lost backwards min p50_ns p90_ns p99_ns "
+keys = ("primitive work pin burner count lost backwards min_ns p50_ns p90_ns p99_ns "
         "p999_ns max_ns mean_ns p50_there_ns p50_back_ns p50_half_trip_ns rounds "
         "elapsed_ns values_per_s burner_cpu_share ratio_p50 ratio_time").split()
-keys.remove("min")
 rows = [json.loads(line) for line in open(sys.argv[1])]
 assert len(rows) == int(sys.argv[2]), "%d rows" % len(rows)
 seen = set()
@@ -82,7 +81,8 @@ for r in rows:
     for k in keys:
         assert k in r, "no " + k
     assert r["count"] > 0 and r["lost"] == 0, r
-    assert 0 <= r["p50_ns"] <= r["p90_ns"] <= r["p99_ns"] <= r["p999_ns"] <= r["max_ns"], r
+    assert 0 <= r["min_ns"] <= r["p50_ns"] <= r["p90_ns"], r
+    assert r["p90_ns"] <= r["p99_ns"] <= r["p999_ns"] <= r["max_ns"], r
     assert r["p50_ns"] > 0 and r["elapsed_ns"] > 0 and r["values_per_s"] > 0, r
     assert (r["burner_cpu_share"] is None) == (r["burner"] == "none"), r
     assert (r["p50_back_ns"] is None) == (r["work"] != "pingpong"), r
@@ -199,10 +199,10 @@ fake_gnuplot 'cat >/dev/null; echo "<svg>"' "a gnuplot that draws half a picture
 
 refused 1 "--save where there is no directory" $quick --save="$tmp/no/such"
 "$wakelat" --merge "$tmp/a" --save=/dev/full >/dev/null 2>"$tmp/err"
-tap_like "$? $(cat "$tmp/err")" '^1 .*/dev/full: ' "--save on a full disk"
+tap_like "$? $(cat "$tmp/err")" '^1 .*/dev/full: No space' "--save on a full disk"
 for args in "--merge $tmp/a" "--merge -j $tmp/a" "--diff $tmp/a $tmp/a" --list; do
 	"$wakelat" $args >/dev/full 2>"$tmp/err"
-	tap_like "$? $(cat "$tmp/err")" '^1 .*output: ' \
+	tap_like "$? $(cat "$tmp/err")" '^1 .*output: No space' \
 		"standard output on a full disk: ${args%% *}"
 done
 "$wakelat" --merge "$tmp/a" --save="$tmp/c" >&- 2>"$tmp/err"

@@ -102,6 +102,9 @@ static void test(const struct tl_wake *w, const struct places *p)
 	w->mutex_unlock(&second);
 	w->mutex_lock(&r.m);
 	w->cond_broadcast(&r.c);
+	/* Passed on: the one that was woken has no more to do with what is there. */
+	w->cond_destroy(&r.c);
+	memset(&r.c, 0, sizeof(r.c));
 	w->mutex_unlock(&r.m);
 	see_out(&g, 1);
 	w->mutex_lock(&second);

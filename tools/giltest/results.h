@@ -58,8 +58,8 @@ double results_share(const struct results *r, unsigned int pin,
 double results_bytecode_ns(const struct results *r);
 
 /* Ways to show them. Return 0 or -errno. */
-int results_write_table(const struct results *r, FILE *f);
-int results_write_json(const struct results *r, FILE *f);
+void results_write_table(const struct results *r, FILE *f);
+void results_write_json(const struct results *r, FILE *f);
 
 /* Draws them as SVG. As gnuplot_draw(). */
 int results_draw(const struct results *r, int fd);

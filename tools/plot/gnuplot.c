@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "output/output.h"
 
 extern char **environ;
 
@@ -100,21 +101,6 @@ int gnuplot_check(void)
 	return r;
 }
 
-static int write_all(int fd, const char *buf, size_t size)
-{
-	while (size) {
-		ssize_t n = write(fd, buf, size);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n > 0) {
-			buf += n;
-			size -= (size_t)n;
-		}
-	}
-	return 0;
-}
-
 /* All of @from, which must be a whole picture. */
 static int copy(int from, int to)
 {
@@ -133,7 +119,7 @@ static int copy(int from, int to)
 	if (ftruncate(to, 0) && errno != EINVAL)
 		return -errno;
 	while ((n = read(from, buf, sizeof(buf))) > 0) {
-		r = write_all(to, buf, (size_t)n);
+		r = write_whole(to, buf, (size_t)n);
 		if (r)
 			return r;
 	}

@@ -83,7 +83,8 @@ int saved_write(const struct results *results, FILE *f)
 				write_series(results->series[s][p], s,
 					     primitives[p], f, &sum);
 	fprintf(f, END "%016" PRIx64 "\n", sum);
-	return fflush(f) || ferror(f) ? -EIO : 0;
+	/* The last line is in the buffer yet: that it fails tells why. */
+	return fflush(f) ? -errno : ferror(f) ? -EIO : 0;
 }
 
 /* --- reading ------------------------------------------------------------------------ */

@@ -21,7 +21,7 @@
 
 #include "results.h"
 
-/* 0 or -EIO. */
+/* 0 or why not, as -ENOSPC. */
 int saved_write(const struct results *results, FILE *f);
 
 /*

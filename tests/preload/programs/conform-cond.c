@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -148,6 +149,64 @@ static void test_delegated(void)
 	IS(pthread_mutex_destroy(&m), 0);
 	/* and, afterwards, with one of ours */
 	play(&normal, &cond);
+}
+
+static void test_ceiling(void)
+{
+	pthread_mutexattr_t attr;
+	struct sched_param p;
+	pthread_mutex_t m;
+
+	if (!become_real_time())
+		return;
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_setprotocol(&attr, PTHREAD_PRIO_PROTECT);
+	pthread_mutexattr_setprioceiling(&attr, sched_get_priority_min(SCHED_FIFO) + 5);
+	IS(pthread_mutex_init(&m, &attr), 0);
+	play(&m, &cond);
+	IS(sched_getparam(0, &p), 0);
+	IS(p.sched_priority, sched_get_priority_min(SCHED_FIFO));
+	IS(pthread_mutex_destroy(&m), 0);
+}
+
+static void *signal_and_die(void *arg)
+{
+	struct scene *s = arg;
+
+	IS(pthread_mutex_lock(s->m), 0);
+	s->tickets++;
+	IS(pthread_cond_signal(s->c), 0);
+	return NULL;
+}
+
+/* Who comes back from the wait is told that it has a dead one's mutex. */
+static void test_robust_dies(void)
+{
+	struct timespec t = in_ms(CLOCK_REALTIME, 10000);
+	pthread_mutexattr_t attr;
+	pthread_mutex_t m;
+	struct scene s = { .m = &m, .c = &cond };
+	pthread_t thread;
+	int i, r = 0;
+
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+	IS(pthread_mutex_init(&m, &attr), 0);
+	for (i = 0; i < 2; i++) {
+		IS(pthread_mutex_lock(&m), 0);
+		IS(pthread_create(&thread, NULL, signal_and_die, &s), 0);
+		while (!s.tickets && !r)
+			r = i ? pthread_cond_timedwait(&cond, &m, &t) :
+				pthread_cond_wait(&cond, &m);
+		IS(r, EOWNERDEAD);
+		IS(pthread_mutex_consistent(&m), 0);
+		s.tickets = r = 0;
+		IS(pthread_mutex_unlock(&m), 0);
+		pthread_join(thread, NULL);
+	}
+	/* It is as good as ever. */
+	play(&m, &cond);
+	IS(pthread_mutex_destroy(&m), 0);
 }
 
 /* --- clocks --------------------------------------------------------------------------- */
@@ -367,6 +426,8 @@ const struct test cond_tests[] = {
 	{ "cond: with one that is locked twice", test_twice },
 	{ "cond: with a mutex that checks", test_errorcheck },
 	{ "cond: with robust and PI mutexes", test_delegated },
+	{ "cond: with a priority ceiling", test_ceiling },
+	{ "cond: with a robust mutex whose holder dies", test_robust_dies },
 	{ "cond: clocks", test_clocks },
 	{ "cond: a queue, with time-outs", test_queue },
 	{ "cond: gone after the broadcast", test_destroy },

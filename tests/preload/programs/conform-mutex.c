@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -220,6 +221,80 @@ static void test_robust(void)
 	IS(pthread_mutex_destroy(&m), 0);
 }
 
+static void *die_with_consistent(void *m)
+{
+	IS(pthread_mutex_lock(m), EOWNERDEAD);
+	IS(pthread_mutex_consistent(m), 0);
+	return NULL;
+}
+
+static void run_thread(void *(*fn)(void *), pthread_mutex_t *m)
+{
+	pthread_t t;
+
+	IS(pthread_create(&t, NULL, fn, m), 0);
+	IS(pthread_join(t, NULL), 0);
+}
+
+/* Of a recursive one too, found by each way to lock it; or given up for good. */
+static void test_robust_dies(void)
+{
+	struct timespec soon = in_ms(CLOCK_REALTIME, 5000);
+	pthread_mutexattr_t attr;
+	pthread_mutex_t m;
+
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
+	IS(pthread_mutex_init(&m, &attr), 0);
+	run_thread(die_with, &m);
+	run_thread(die_with_consistent, &m);
+	IS(pthread_mutex_trylock(&m), EOWNERDEAD);
+	IS(pthread_mutex_consistent(&m), 0);
+	IS(pthread_mutex_lock(&m), 0);
+	IS(pthread_mutex_unlock(&m), 0);
+	IS(other_tries(&m), EBUSY);
+	IS(pthread_mutex_unlock(&m), 0);
+	run_thread(die_with, &m);
+	IS(pthread_mutex_timedlock(&m, &soon), EOWNERDEAD);
+	IS(pthread_mutex_unlock(&m), 0);
+	IS(pthread_mutex_lock(&m), ENOTRECOVERABLE);
+	IS(pthread_mutex_trylock(&m), ENOTRECOVERABLE);
+	IS(pthread_mutex_destroy(&m), 0);
+}
+
+/*
+ * Its holder has the ceiling's priority, if it has a real-time one at all; to others the
+ * C library denies it. So each of them shows whose code it is that runs.
+ */
+static void test_pp(void)
+{
+	struct timespec soon = in_ms(CLOCK_REALTIME, 20);
+	int ceiling = sched_get_priority_min(SCHED_FIFO) + 5, policy;
+	struct sched_param p;
+	pthread_mutexattr_t attr;
+	pthread_mutex_t m;
+
+	pthread_mutexattr_init(&attr);
+	IS(pthread_mutexattr_setprotocol(&attr, PTHREAD_PRIO_PROTECT), 0);
+	IS(pthread_mutexattr_setprioceiling(&attr, ceiling), 0);
+	IS(pthread_mutex_init(&m, &attr), 0);
+	IS(other_tries(&m), EINVAL);
+	if (!become_real_time())
+		return;
+	IS(pthread_mutex_lock(&m), 0);
+	IS(sched_getparam(0, &p), 0);
+	IS(p.sched_priority, ceiling);
+	IS(m.__data.__owner, gettid());
+	IS(other_tries(&m), EBUSY);
+	IS(pthread_mutex_timedlock(&m, &soon), ETIMEDOUT);
+	IS(pthread_mutex_unlock(&m), 0);
+	IS(pthread_getschedparam(pthread_self(), &policy, &p), 0);
+	IS(p.sched_priority, sched_get_priority_min(SCHED_FIFO));
+	IS(other_tries(&m), 0);
+	IS(pthread_mutex_destroy(&m), 0);
+}
+
 static void test_pi(void)
 {
 	struct timespec soon = in_ms(CLOCK_REALTIME, 20);
@@ -315,7 +390,9 @@ const struct test mutex_tests[] = {
 	{ "mutex: time-outs", test_timed },
 	{ "mutex: excludes", test_excludes },
 	{ "mutex: robust", test_robust },
+	{ "mutex: robust, of holders that die", test_robust_dies },
 	{ "mutex: priority inheritance", test_pi },
+	{ "mutex: priority ceiling", test_pp },
 	{ "mutex: shared by processes", test_shared },
 	{ "mutex: held over a fork", test_fork },
 	{ NULL, NULL },

@@ -5,6 +5,8 @@
  */
 #include "conform.h"
 
+#include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +64,13 @@ int fork_child(void)
 	if (!pid)
 		alarm(20);
 	return pid;
+}
+
+bool become_real_time(void)
+{
+	struct sched_param p = { .sched_priority = sched_get_priority_min(SCHED_FIFO) };
+
+	return !pthread_setschedparam(pthread_self(), SCHED_FIFO, &p);
 }
 
 static int run(const struct test *t)

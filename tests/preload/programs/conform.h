@@ -38,6 +38,9 @@ void failed(const char *file, int line, const char *what, long got, long wanted)
 /* fork(); the child does not outlive a test that hangs. */
 int fork_child(void);
 
+/* The lowest of the priorities that a ceiling is over; false: the system denies it. */
+bool become_real_time(void);
+
 /* So far from now; may be negative. */
 struct timespec in_ms(clockid_t clock, long ms);
 uint64_t now_ms(void);
