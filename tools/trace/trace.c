@@ -11,6 +11,7 @@
 #include <tasklet/base.h>
 #include <tasklet/time.h>
 
+#include "output/output.h"
 #include "plot/gnuplot.h"
 #include "tracer.h"
 
@@ -111,6 +112,19 @@ static bool goes_on(const struct tracer *tracer, struct target *target,
 	return event == TARGET_TIME;
 }
 
+/* Of what came since the last one. */
+static int table(const struct tracer *tracer, const struct request *request)
+{
+	struct stdout_text out;
+	int r = stdout_begin(&out), written;
+
+	if (r)
+		return r;
+	r = tracer->show(request, false, out.f);
+	written = stdout_end(&out);
+	return r ? r : written;
+}
+
 /* Until it is over; a table at each interval. */
 static int watch(const struct tracer *tracer, const struct request *request,
 		 struct target *target)
@@ -126,9 +140,7 @@ static int watch(const struct tracer *tracer, const struct request *request,
 		if (!goes_on(tracer, target, earlier(next, end)) ||
 		    end <= tl_now())
 			break;
-		r = tracer->show(request, false, stdout);
-		if (fflush(stdout))
-			r = -errno;
+		r = table(tracer, request);
 	}
 	return r;
 }
@@ -159,14 +171,21 @@ static void sum_up(const struct tracer *tracer, const struct request *request,
 static int finish(const struct tracer *tracer, const struct request *request,
 		  uint64_t elapsed_ns)
 {
-	int r = tracer->show(request, true, stdout);
+	struct stdout_text out;
+	int r = stdout_begin(&out);
 
 	if (r)
+		return complain("output", r);
+	r = tracer->show(request, true, out.f);
+	if (!r)
+		sum_up(tracer, request, elapsed_ns, out.f);
+	if (r) {
+		stdout_end(&out);
 		return complain("can't read the results", r);
-	sum_up(tracer, request, elapsed_ns, stdout);
-	errno = 0;
-	if (fflush(stdout) || ferror(stdout))
-		return complain("output", errno ? -errno : -EIO);
+	}
+	r = stdout_end(&out);
+	if (r)
+		return complain("output", r);
 	if (!request->svg)
 		return EXIT_SUCCESS;
 	r = tracer->draw(request->svg_fd);
