@@ -80,6 +80,7 @@ LIB_OBJS := $(patsubst %,$(O)/%.o,$(basename $(LIB_SRCS)))
 PRELOAD_OBJS := $(PRELOAD_SRCS:%.c=$(O)/%.o)
 PRELOAD := $(O)/libtasklet-preload.so
 PRELOAD_CHECKED := $(O)/preload-checked/libtasklet-preload.so
+.DEFAULT_GOAL := all
 include bpf/bpf.mk
 TOOL_NAMES := $(basename $(notdir $(wildcard tools/tl-*.c)))
 ifneq ($(BPF),yes)

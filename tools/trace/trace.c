@@ -65,9 +65,10 @@ static int find_files(const struct tracer *tracer, const struct request *request
 			break;
 		r = tracer->attach_to(request, target->pid);
 	}
-	if (r < 0)
+	/* It may have ended in the middle of that. */
+	if (r < 0 && target_wait(target, tl_now()) != TARGET_ENDED)
 		return complain("can't attach to the command", r);
-	if (r || !tracer->what)
+	if (r > 0 || !tracer->what)
 		return EXIT_SUCCESS;
 	fprintf(stderr, "tl-trace: the command has not got %s\n", tracer->what);
 	return EXIT_FAILURE;
@@ -88,9 +89,9 @@ static int attach(const struct tracer *tracer, const struct request *request,
 		return EXIT_FAILURE;
 	}
 	r = target->pid ? tracer->attach_to(request, target->pid) : 1;
-	if (r < 0)
+	if (r < 0 && target_wait(target, tl_now()) != TARGET_ENDED)
 		return complain("can't attach to the process's functions", r);
-	if (r || !tracer->what)
+	if (r > 0 || !tracer->what)
 		return EXIT_SUCCESS;
 	fprintf(stderr, "tl-trace: process %d has not got %s\n", target->pid,
 		tracer->what);
