@@ -259,6 +259,7 @@ uninstall:
 demo: packages-demo
 	$(Q)$(MAKE) --no-print-directory lib tools
 	$(Q)tools/demo $(O)
+	$(Q)tools/demo-trace $(O)
 
 clean:
 	$(Q)rm -rf $(O)
