@@ -48,28 +48,22 @@ struct {
 	__type(value, struct wakelat_row);
 } wakelat_empty SEC(".maps");
 
-/* The registers that @p entered the kernel with; a copy. False: not to be had. */
-static __always_inline bool registers_of(struct task_struct *p, struct pt_regs *copy)
-{
-#ifdef TL_RAW_TP
-	return false;
-#else
-	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(p);
+#define PF_KTHREAD_ 0x00200000
 
-	return !bpf_probe_read_kernel(copy, sizeof(*copy), regs);
-#endif
-}
-
+/* By the registers that it entered the kernel with. Raw tracepoints have no way to them. */
 static __always_inline enum wakelat_primitive primitive_of(struct task_struct *p)
 {
-	struct pt_regs regs;
+#ifdef TL_RAW_TP
+	return WAKELAT_OTHER;
+#else
 	enum wakelat_primitive kind;
 	__u64 futex;
 
-	if ((TL_FIELD(p, flags) & 0x00200000 /* PF_KTHREAD */) || !registers_of(p, &regs))
+	if (p->flags & PF_KTHREAD_)
 		return WAKELAT_OTHER;
-	kind = kind_of_wait(p, &regs, &futex);
+	kind = kind_of_wait(p, (struct pt_regs *)bpf_task_pt_regs(p), &futex);
 	return futex ? kind_of_futex(p, futex) : kind;
+#endif
 }
 
 TL_TP(sched_waking)

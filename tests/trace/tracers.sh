@@ -36,7 +36,7 @@ uring:io_uring"
 if readelf -n "$wakes" | grep -q 'Provider: tasklet'; then
 	kinds="$kinds tl-cond:tl_cond"
 fi
-tap_plan $(($(wc -w <<<"$kinds") + 37))
+tap_plan $(($(wc -w <<<"$kinds") + 40))
 
 # until COMMAND...: it succeeds within a minute
 until_true() {

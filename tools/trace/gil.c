@@ -36,7 +36,7 @@ static const struct object_source usdt_source = {
 	.typed = gilhandoff_usdt_bpf__elf_bytes,
 };
 
-static struct object object = { .stats_fd = -1 }, usdt = { .stats_fd = -1 };
+static struct object object, usdt;
 static struct reads last;
 static uint64_t began_ns, last_ns;
 

@@ -34,7 +34,7 @@ static const struct object_source usdt_source = {
 	.typed = iopri_usdt_bpf__elf_bytes,
 };
 
-static struct object object = { .stats_fd = -1 }, usdt = { .stats_fd = -1 };
+static struct object object, usdt;
 static struct reads last;
 
 static int open_all(const struct request *request, const struct target *target)

@@ -13,6 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <tasklet/time.h>
+
 #define SAID_MAX 4096
 
 static char said[SAID_MAX];	/* the last that libbpf warned of */
@@ -95,7 +97,6 @@ int object_load(struct object *o, const struct object_source *source,
 	int r;
 
 	memset(o, 0, sizeof(*o));
-	o->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
 	r = load_one(o, source, request->raw);
 	if (r && !request->raw && source->raw && r != -EPERM) {
 		*said = '\0';
@@ -113,7 +114,6 @@ int object_load_part(struct object *part, const struct object_source *source,
 	int r = 0;
 
 	memset(part, 0, sizeof(*part));
-	part->stats_fd = -1;
 	part->bpf = open_one(source, o->is_raw);
 	if (!part->bpf)
 		return fail(source->name, o->is_raw ? -ENOTSUP : -errno);
@@ -198,6 +198,26 @@ uint64_t object_counter(const struct object *o, enum tl_trace_counter counter)
 	return sum;
 }
 
+static int stats_fd = -1;	/* while it is open they are counted */
+static uint64_t counted_since_ns, counted_ns;
+
+void object_count_cost(bool on)
+{
+	if (on && stats_fd < 0) {
+		stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+		counted_since_ns = tl_now();
+	} else if (!on && stats_fd >= 0) {
+		close(stats_fd);
+		stats_fd = -1;
+		counted_ns += tl_now() - counted_since_ns;
+	}
+}
+
+uint64_t object_cost_counted_ns(void)
+{
+	return counted_ns;
+}
+
 struct object_cost object_cost(const struct object *o)
 {
 	struct object_cost cost = { 0, 0 };
@@ -225,7 +245,4 @@ void object_free(struct object *o)
 		bpf_link__destroy(o->links[--o->links_count]);
 	bpf_object__close(o->bpf);
 	o->bpf = NULL;
-	if (o->stats_fd >= 0)
-		close(o->stats_fd);
-	o->stats_fd = -1;
 }

@@ -24,7 +24,6 @@ struct object {
 	struct bpf_object *bpf;
 	struct bpf_link *links[OBJECT_LINKS];
 	size_t links_count;
-	int stats_fd;		/* while it is open the kernel counts run times */
 	bool is_raw;
 };
 
@@ -63,10 +62,17 @@ int object_map(const struct object *o, const char *name);
 /* The sum over all processors. */
 uint64_t object_counter(const struct object *o, enum tl_trace_counter counter);
 
-/* How often its programs ran, and for how long. */
+/* How often its programs ran, and for how long, while that was counted. */
 struct object_cost {
 	uint64_t runs, ns;
 };
+
+/*
+ * Whether the kernel counts that, of all programs; it costs more than some of them. How
+ * long it has done so, in all.
+ */
+void object_count_cost(bool on);
+uint64_t object_cost_counted_ns(void);
 
 struct object_cost object_cost(const struct object *o);
 

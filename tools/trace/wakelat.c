@@ -42,7 +42,7 @@ static const struct probe libc_probes[] = {
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-static struct object object = { .stats_fd = -1 }, usdt = { .stats_fd = -1 };
+static struct object object, usdt;
 static struct reads last;
 
 /* --- attaching -------------------------------------------------------------------- */

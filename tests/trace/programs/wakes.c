@@ -25,6 +25,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -42,6 +43,7 @@ struct kind {
 static _Atomic int word;
 static _Atomic long turns;		/* waits that have ended */
 static _Atomic pid_t sleeper_tid;
+static _Atomic long slept_before;	/* the first wait */
 static sem_t sem;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
@@ -201,8 +203,11 @@ static long count;
 
 static void *sleeper(void *arg)
 {
+	struct rusage before;
 	long i;
 
+	getrusage(RUSAGE_THREAD, &before);
+	atomic_store(&slept_before, before.ru_nvcsw);
 	atomic_store(&sleeper_tid, (pid_t)syscall(SYS_gettid));
 	for (i = 0; i < count; i++) {
 		kind->wait();
@@ -310,7 +315,7 @@ int main(int argc, char **argv)
 	printf("sleeper %d\n", atomic_load(&sleeper_tid));
 	if (burns)
 		rule();
-	for (i = 0, before = 0; i < count; i++) {
+	for (i = 0, before = atomic_load(&slept_before); i < count; i++) {
 		long slept;
 
 		/* It has got this far, and then has gone to sleep once more. */
