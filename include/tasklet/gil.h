@@ -18,7 +18,7 @@
  * each on each implementation of <tasklet/wake.h>. By name, "POLICY:LOCK", and
  * settings after commas:
  *
- *	handoff:futex,interval=5ms,slice=1ms,starve=4ms
+ *	handoff:futex,interval=5ms,slice=600us,starve=4ms
  *
  *	interval=TIME	how long a thread that computes may have it while others
  *			of its kind wait (handoff, interval; 5ms)
@@ -30,7 +30,7 @@
  *	starve=TIME	so long a thread that computes may wait at the most while
  *			others block and come back (handoff, 4ms): then it is the
  *			next to have it,
- *	slice=TIME	and keeps it so long, whoever comes (1ms)
+ *	slice=TIME	and keeps it so long, whoever comes (600us)
  *
  * A part that is left out is the default; TL_GIL in the environment is the default
  * of the whole. It needs no tasklets. With them: a thread lets go of the lock when
