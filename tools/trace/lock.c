@@ -56,11 +56,9 @@ static int attach_conditions(struct object *o, pid_t pid)
 
 static int attach_python(struct object *o, const char *path, pid_t pid)
 {
-	uint64_t offset;
 	int r;
 
-	if (!symbol_offset(path, "take_gil", &offset) &&
-	    !symbol_offset(path, "drop_gil", &offset)) {
+	if (symbol_exists(path, "take_gil") && symbol_exists(path, "drop_gil")) {
 		r = probes_attach(o, named, COUNT(named), path, pid);
 	} else {
 		r = probes_attach(o, exported, COUNT(exported), path, pid);
@@ -97,9 +95,8 @@ static int attach_usdt(struct search *s, const char *path)
 static bool look(const char *path, void *arg)
 {
 	struct search *s = arg;
-	uint64_t offset;
 
-	if (!symbol_offset(path, "PyEval_RestoreThread", &offset))
+	if (symbol_exists(path, "PyEval_RestoreThread"))
 		s->result = attach_python(s->o, path, s->pid);
 	else if (!strstr(path, "libtasklet-preload") &&
 		 symbol_has_probes(path, "tasklet"))

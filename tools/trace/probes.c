@@ -9,25 +9,33 @@
 
 #include "symbol.h"
 
+static int attach_one(struct object *o, const struct probe *probe,
+		      const char *path, pid_t pid)
+{
+	uint64_t offsets[SYMBOL_CLONES];
+	int i, r, count = symbol_offsets(path, probe->function, offsets);
+
+	for (i = 0; i < count; i++) {
+		r = object_keep(o, bpf_program__attach_uprobe(
+				object_program(o, probe->program),
+				probe->at_return, pid, path, offsets[i]));
+		if (r)
+			return r;
+	}
+	return count;
+}
+
 int probes_attach(struct object *o, const struct probe *probes, size_t count,
 		  const char *path, pid_t pid)
 {
 	int attached = 0, r;
-	uint64_t offset;
 	size_t i;
 
 	for (i = 0; i < count; i++) {
-		r = symbol_offset(path, probes[i].function, &offset);
-		if (r == -ENOENT)
-			continue;
-		if (r)
+		r = attach_one(o, &probes[i], path, pid);
+		if (r < 0 && r != -ENOENT)
 			return r;
-		r = object_keep(o, bpf_program__attach_uprobe(
-				object_program(o, probes[i].program),
-				probes[i].at_return, pid, path, offset));
-		if (r)
-			return r;
-		attached++;
+		attached += r > 0;
 	}
 	return attached;
 }

@@ -124,42 +124,68 @@ static bool is_named(const char *symbol, const char *name)
 		!strncmp(symbol + len, ".isra.", 6));
 }
 
-static bool find_in(struct file *f, GElf_Word type, const char *name,
-		    uint64_t *offset)
+/* The default version; or any, if there is no such. */
+static int find_exported(struct file *f, const char *name, uint64_t *offset)
 {
-	bool found = false;
-	struct table t;
 	const char *symbol;
+	struct table t;
+	int found = 0;
 	GElf_Sym sym;
 	size_t i;
 
-	if (!table_of(f, type, &t))
-		return false;
+	if (!table_of(f, SHT_DYNSYM, &t))
+		return 0;
 	for (i = 0; i < t.count; i++) {
 		symbol = function_at(f, &t, i, &sym);
-		if (!symbol || !is_named(symbol, name))
+		if (!symbol || strcmp(symbol, name) ||
+		    !to_offset(f, sym.st_value, offset))
 			continue;
-		if (!to_offset(f, sym.st_value, offset))
-			continue;
-		found = true;
+		found = 1;
 		if (is_default(&t, i))
-			return true;
+			break;
 	}
 	return found;
 }
 
-int symbol_offset(const char *path, const char *name, uint64_t *offset)
+static int find_local(struct file *f, const char *name, uint64_t *offsets)
+{
+	const char *symbol;
+	struct table t;
+	int found = 0;
+	GElf_Sym sym;
+	size_t i;
+
+	if (!table_of(f, SHT_SYMTAB, &t))
+		return 0;
+	for (i = 0; i < t.count && found < SYMBOL_CLONES; i++) {
+		symbol = function_at(f, &t, i, &sym);
+		if (symbol && is_named(symbol, name) &&
+		    to_offset(f, sym.st_value, &offsets[found]))
+			found++;
+	}
+	return found;
+}
+
+int symbol_offsets(const char *path, const char *name,
+		   uint64_t offsets[SYMBOL_CLONES])
 {
 	struct file f;
-	bool found;
-	int r = file_open(&f, path);
+	int found, r = file_open(&f, path);
 
 	if (r)
 		return r;
-	found = find_in(&f, SHT_DYNSYM, name, offset) ||
-		find_in(&f, SHT_SYMTAB, name, offset);
+	found = find_exported(&f, name, offsets);
+	if (!found)
+		found = find_local(&f, name, offsets);
 	file_close(&f);
-	return found ? 0 : -ENOENT;
+	return found ? found : -ENOENT;
+}
+
+bool symbol_exists(const char *path, const char *name)
+{
+	uint64_t offsets[SYMBOL_CLONES];
+
+	return symbol_offsets(path, name, offsets) > 0;
 }
 
 /* --- names of addresses -------------------------------------------------------------- */

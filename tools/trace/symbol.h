@@ -11,14 +11,20 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#define SYMBOL_CLONES 4
+
 /*
- * symbol_offset - the offset in the file of the function @name
+ * symbol_offsets - the offsets in the file of the function @name
  *
  * Of several versions the default one (NAME@@VERSION), which is what programs are
- * linked with; also local symbols, where the file was not stripped. Returns 0;
- * -ENOENT: it has none of that name; -ENOEXEC: it is no ELF file; or -errno.
+ * linked with. Where the file was not stripped also local functions, of which the
+ * compiler may have made several. Returns how many, SYMBOL_CLONES at most; -ENOENT: it
+ * has none of that name; -ENOEXEC: it is no ELF file; or -errno.
  */
-int symbol_offset(const char *path, const char *name, uint64_t *offset);
+int symbol_offsets(const char *path, const char *name,
+		   uint64_t offsets[SYMBOL_CLONES]);
+
+bool symbol_exists(const char *path, const char *name);
 
 /* Whether it has USDT probes of @provider. */
 bool symbol_has_probes(const char *path, const char *provider);
