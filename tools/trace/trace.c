@@ -172,8 +172,8 @@ static void sum_up(const struct tracer *tracer, const struct request *request,
 			elapsed_ns, cost.runs, cost.ns, counted_ns);
 	else
 		fprintf(f, "\n%" PRIu64 " events, %" PRIu64 " lost\nThe tracer's "
-			"programs: %.0f ns a run, %.2f%% of a processor (as "
-			"counted for %.2f s)\n", tracer->counter(TL_TRACE_EVENTS),
+			"programs: %.0f ns a run, %.2f%% of a processor, "
+			"in %.1f s\n", tracer->counter(TL_TRACE_EVENTS),
 			lost, each, 100 * share, (double)counted_ns / 1e9);
 }
 
