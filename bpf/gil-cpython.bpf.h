@@ -24,7 +24,10 @@
 /* From the lock's condition to that of switches: both are in one struct, glibc's. */
 #define TO_SWITCH_COND 88
 
-/* The lock's condition, of each process; its address is the lock's name. */
+/*
+ * The lock's condition, of each process. All locks of a process are taken for one: with
+ * interpreters that have locks of their own (3.12) it is the one that was learnt last.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1024);

@@ -18,17 +18,18 @@ struct gil_thread {
 	__u64 lock;
 	__u64 wait_ns;		/* waits since; 0: does not wait */
 	__u64 hold_ns;		/* holds it since; 0: does not, or nobody saw it begin */
+	__u64 gave_ns;		/* when it gave it up last */
 	__u64 waking_ns, wakeup_ns, runs_ns;
 	__u32 class;		/* as what it waits or holds */
 	__u8 in_restore;	/* in a call that takes it after a call that may block */
 	__u8 in_save;		/* has given it up for such a call */
-	__u8 in_take;		/* in the interpreter's own function that takes it */
+	__u8 was_asked;		/* to give it up; not so if it never comes back */
 };
 
 struct gil_lock {
 	__u64 released_ns;	/* 0: it was taken since */
-	__u64 io_since_ns;	/* an IO thread waits since; 0: none does */
-	__u32 waiting[GIL_CLASSES];
+	__u64 io_since_ns;	/* an IO thread waits since, or longer; 0: none does */
+	__u64 io_waiting;
 };
 
 struct gil_lock_key {
@@ -48,7 +49,7 @@ struct {
 
 /* What each tracer defines. @l may be NULL. */
 static __always_inline void on_acquired(void *ctx, struct gil_thread *t, struct gil_lock *l, __u64 now);
-static __always_inline void on_released(void *ctx, struct gil_thread *t, struct gil_lock *l, __u64 now, bool forced);
+static __always_inline void on_released(void *ctx, struct gil_thread *t, struct gil_lock *l, __u64 now);
 static __always_inline void on_runs(struct task_struct *prev, struct task_struct *next, struct gil_thread *t,
 				    __u64 now);
 
@@ -75,19 +76,27 @@ static __always_inline struct gil_lock *gil_lock_of(struct gil_thread *t)
 	return bpf_map_lookup_elem(&gil_locks, &key);
 }
 
-static __always_inline void gil_counts(struct gil_lock *l, __u32 class, int by, __u64 now)
+/*
+ * Of several IO threads it is not known when the second came: when the first goes, the
+ * others are taken to wait from then on.
+ */
+static __always_inline void gil_comes(struct gil_lock *l, __u32 class, __u64 now)
 {
-	__u32 left;
+	if (class == GIL_IO && !__sync_fetch_and_add(&l->io_waiting, 1))
+		l->io_since_ns = now;
+}
 
-	if (class == GIL_IO) {
-		left = __sync_fetch_and_add(&l->waiting[GIL_IO], by) + by;
-		if (!left)
-			l->io_since_ns = 0;
-		else if (by > 0 && left == 1)
-			l->io_since_ns = now;
-	} else {
-		__sync_fetch_and_add(&l->waiting[GIL_CPU], by);
-	}
+static __always_inline void gil_goes(struct gil_lock *l, __u32 class, __u64 now)
+{
+	__u64 since = l->io_since_ns;
+
+	if (class != GIL_IO)
+		return;
+	/* Another one may come just now, with a time of its own: that stays. */
+	if (__sync_fetch_and_add(&l->io_waiting, -1ULL) == 1)
+		__sync_val_compare_and_swap(&l->io_since_ns, since, 0);
+	else
+		__sync_val_compare_and_swap(&l->io_since_ns, since, now);
 }
 
 /* The calling thread wants the lock. */
@@ -105,7 +114,7 @@ static __always_inline void gil_waits(struct gil_thread *t, __u64 lock, __u32 cl
 	t->waking_ns = t->wakeup_ns = t->runs_ns = 0;
 	l = gil_lock_of(t);
 	if (l)
-		gil_counts(l, class, 1, now);
+		gil_comes(l, class, now);
 }
 
 /* The calling thread has it. */
@@ -118,14 +127,14 @@ static __always_inline void gil_has(void *ctx, struct gil_thread *t)
 		return;
 	l = gil_lock_of(t);
 	if (l)
-		gil_counts(l, t->class, -1, now);
+		gil_goes(l, t->class, now);
 	tl_count(TL_TRACE_EVENTS);
 	on_acquired(ctx, t, l, now);
 	if (l)
 		l->released_ns = 0;
-	t->wait_ns = 0;
+	t->wait_ns = t->waking_ns = 0;
 	t->hold_ns = now;
-	t->in_save = 0;
+	t->in_save = t->was_asked = 0;
 }
 
 /* The calling thread gives it up. */
@@ -134,10 +143,16 @@ static __always_inline void gil_gives(void *ctx, struct gil_thread *t, bool forc
 	__u64 now = bpf_ktime_get_ns();
 	struct gil_lock *l = gil_lock_of(t);
 
-	on_released(ctx, t, l, now, forced);
+	/* It had it after all: nobody saw that its wait ended. */
+	if (t->wait_ns && l)
+		gil_goes(l, t->class, now);
+	t->wait_ns = 0;
+	on_released(ctx, t, l, now);
 	if (l)
 		l->released_ns = now;
 	t->hold_ns = 0;
+	t->gave_ns = now;
+	t->was_asked = forced;
 }
 
 /* The part of an object for USDT takes the rest from it. */
@@ -174,15 +189,22 @@ int BPF_PROG(gil_wakeup, struct task_struct *p)
 }
 
 TL_TP(sched_switch)
-int BPF_PROG(gil_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
+int BPF_PROG(gil_switch, bool preempt, struct task_struct *prev, struct task_struct *next,
+	     unsigned int prev_state)
 {
 	struct gil_thread *t;
 	__u64 now;
 
+	/* It was woken before it was off: its sleep has not come about. */
+	if ((preempt || !prev_state) && tl_is_traced(TL_FIELD(prev, tgid))) {
+		t = TL_TASK_GET(gil_threads, prev);
+		if (t && !t->runs_ns)
+			t->waking_ns = 0;
+	}
 	if (!tl_is_traced(TL_FIELD(next, tgid)))
 		return 0;
 	t = TL_TASK_GET(gil_threads, next);
-	if (!t || !t->waking_ns || t->runs_ns)
+	if (!t || !t->wait_ns || !t->waking_ns || t->runs_ns)
 		return 0;
 	now = bpf_ktime_get_ns();
 	t->runs_ns = now;
@@ -206,7 +228,7 @@ int BPF_PROG(gil_exit, struct task_struct *p)
 		return 0;
 	l = gil_lock_of(t);
 	if (l)
-		gil_counts(l, t->class, -1, 0);
+		gil_goes(l, t->class, bpf_ktime_get_ns());
 	t->wait_ns = 0;
 	return 0;
 }

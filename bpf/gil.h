@@ -33,7 +33,7 @@ struct gil_row {
 	struct tl_bpf_hist hold;
 	struct tl_bpf_hist handoff;
 	struct tl_bpf_hist part[GIL_PARTS];
-	__u64 forced;		/* releases that were asked for */
+	__u64 forced;		/* releases that were asked for, by those that came back */
 	__u64 convoy;		/* waits from one to two intervals long */
 	char comm[16];
 };

@@ -78,6 +78,8 @@ static __always_inline void on_acquired(void *ctx, struct gil_thread *t, struct 
 	if (!row)
 		return;
 	tl_hist_add(&row->wait, waited);
+	if (t->was_asked)
+		__sync_fetch_and_add(&row->forced, 1);
 	if (waited >= interval && waited < 2 * interval)
 		__sync_fetch_and_add(&row->convoy, 1);
 	/* Of one that slept when the lock was released, and was woken for it. */
@@ -115,7 +117,7 @@ static __always_inline void blame(void *ctx, __u64 ns)
 	struct gil_stack_key key = {
 		.tgid = ids >> 32,
 		.tid = (__u32)ids,
-		.stack = (__s32)bpf_get_stackid(ctx, &gil_stacks, BPF_F_USER_STACK | BPF_F_REUSE_STACKID),
+		.stack = (__s32)bpf_get_stackid(ctx, &gil_stacks, BPF_F_USER_STACK),
 		.caller = caller_of(ctx),
 	};
 	struct gil_stack zero = {}, *stack = bpf_map_lookup_elem(&gil_holders, &key);
@@ -133,7 +135,7 @@ static __always_inline void blame(void *ctx, __u64 ns)
 	__sync_fetch_and_add(&stack->count, 1);
 }
 
-static __always_inline void on_released(void *ctx, struct gil_thread *t, struct gil_lock *l, __u64 now, bool forced)
+static __always_inline void on_released(void *ctx, struct gil_thread *t, struct gil_lock *l, __u64 now)
 {
 	struct gil_row *row;
 	__u64 since;
@@ -141,8 +143,6 @@ static __always_inline void on_released(void *ctx, struct gil_thread *t, struct 
 	row = gil_row_of(t->class);
 	if (row && t->hold_ns)
 		tl_hist_add(&row->hold, now - t->hold_ns);
-	if (row && forced)
-		__sync_fetch_and_add(&row->forced, 1);
 	if (!l || !l->io_since_ns)
 		return;
 	since = l->io_since_ns > t->hold_ns ? l->io_since_ns : t->hold_ns;

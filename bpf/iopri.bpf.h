@@ -58,14 +58,14 @@ static __always_inline void on_acquired(void *ctx, struct gil_thread *t, struct 
 			    t->runs_ns - t->wakeup_ns);
 }
 
-static __always_inline void on_released(void *ctx, struct gil_thread *t, struct gil_lock *l, __u64 now, bool forced)
+static __always_inline void on_released(void *ctx, struct gil_thread *t, struct gil_lock *l, __u64 now)
 {
 }
 
 /*
  * One that waits for the lock is switched in: since it was in the queue its processor
  * ran @prev. That counts if it is a thread of the same process that has nothing to do
- * with the lock: not its holder, nor one that has just given it up and waits again.
+ * with the lock: not its holder, nor one that has given it up since.
  */
 static __always_inline void on_runs(struct task_struct *prev, struct task_struct *next, struct gil_thread *t,
 				    __u64 now)
@@ -76,7 +76,7 @@ static __always_inline void on_runs(struct task_struct *prev, struct task_struct
 	if (TL_FIELD(prev, tgid) != TL_FIELD(next, tgid) || now <= t->wakeup_ns)
 		return;
 	other = TL_TASK_GET(gil_threads, prev);
-	if (other && (other->hold_ns || other->wait_ns))
+	if (other && (other->hold_ns || other->wait_ns || other->gave_ns >= t->wait_ns))
 		return;
 	row = iopri_row_of(next);
 	if (!row)

@@ -16,7 +16,7 @@ struct tl_trace_settings {
 	__u32 by_thread;	/* a row for each thread, not for each process */
 	__u64 interval_ns;	/* of the global lock; 0: 5 ms */
 	__u32 off;		/* nothing is counted */
-	__u32 reserved;
+	__u32 after_exec;	/* nor a process's first thread before its exec */
 };
 
 enum tl_trace_counter {

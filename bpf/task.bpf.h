@@ -71,8 +71,9 @@ static __always_inline void tl_count(__u32 counter)
 {
 	__u64 *value = bpf_map_lookup_elem(&tl_counters, &counter);
 
+	/* A uprobe's program may be preempted in here. */
 	if (value)
-		(*value)++;
+		__sync_fetch_and_add(value, 1);
 }
 
 static __always_inline const struct tl_trace_settings *tl_settings_get(void)

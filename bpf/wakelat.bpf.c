@@ -48,7 +48,9 @@ struct {
 	__type(value, struct wakelat_row);
 } wakelat_empty SEC(".maps");
 
-#define PF_KTHREAD_ 0x00200000
+/* Of the kernel's own threads, and of those that work for a process in its stead. */
+#define PF_NO_USER 0x00204010	/* PF_KTHREAD, PF_USER_WORKER, PF_IO_WORKER */
+#define PF_FORKNOEXEC_ 0x00000040
 
 /* By the registers that it entered the kernel with. Raw tracepoints have no way to them. */
 static __always_inline enum wakelat_primitive primitive_of(struct task_struct *p)
@@ -59,11 +61,19 @@ static __always_inline enum wakelat_primitive primitive_of(struct task_struct *p
 	enum wakelat_primitive kind;
 	__u64 futex;
 
-	if (p->flags & PF_KTHREAD_)
+	if (p->flags & PF_NO_USER)
 		return WAKELAT_OTHER;
 	kind = kind_of_wait(p, (struct pt_regs *)bpf_task_pt_regs(p), &futex);
 	return futex ? kind_of_futex(p, futex) : kind;
 #endif
+}
+
+/* It is our loader still, that waits to become the command. */
+static __always_inline bool is_before_exec(struct task_struct *p)
+{
+	const struct tl_trace_settings *s = tl_settings_get();
+
+	return s && s->after_exec && (TL_FIELD(p, flags) & PF_FORKNOEXEC_) && TL_FIELD(p, pid) == TL_FIELD(p, tgid);
 }
 
 TL_TP(sched_waking)
@@ -72,7 +82,7 @@ int BPF_PROG(wakelat_waking, struct task_struct *p)
 	struct wake_state *state;
 
 	/* One that wakes itself is about to sleep, and does not. */
-	if (!tl_is_traced(TL_FIELD(p, tgid)) || p == (void *)bpf_get_current_task())
+	if (!tl_is_traced(TL_FIELD(p, tgid)) || p == (void *)bpf_get_current_task() || is_before_exec(p))
 		return 0;
 	state = TL_TASK_MAKE(wakelat_state, p);
 	if (!state) {
@@ -149,10 +159,12 @@ TL_TP(sched_switch)
 int BPF_PROG(wakelat_switch, bool preempt, struct task_struct *prev, struct task_struct *next,
 	     unsigned int prev_state)
 {
+	/* One that is preempted on its way to sleep has the state of a sleeper. */
+	bool stays = preempt || !prev_state;
 	struct wake_state *state;
 
 	/* It was woken before it was off: its sleep has not come about. */
-	if (!prev_state && tl_is_traced(TL_FIELD(prev, tgid))) {
+	if (stays && tl_is_traced(TL_FIELD(prev, tgid))) {
 		state = TL_TASK_GET(wakelat_state, prev);
 		if (state)
 			state->waking_ns = 0;
@@ -160,7 +172,7 @@ int BPF_PROG(wakelat_switch, bool preempt, struct task_struct *prev, struct task
 	if (tl_is_traced(TL_FIELD(next, tgid))) {
 		state = TL_TASK_GET(wakelat_state, next);
 		if (state && state->waking_ns)
-			runs(next, state, !prev_state && TL_FIELD(prev, pid));
+			runs(next, state, stays && TL_FIELD(prev, pid));
 	}
 	return 0;
 }

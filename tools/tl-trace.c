@@ -117,6 +117,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (!r->tracer)
 			argp_error(state, "which tracer? wakelat, gil or iopri");
+		if (r->threads && r->tracer && !strcmp(r->tracer, "iopri"))
+			argp_error(state, "iopri has a row for each process only");
 		if (r->pid && r->command)
 			argp_error(state, "a process or a command, not both");
 		break;

@@ -36,7 +36,7 @@ uring:io_uring"
 if readelf -n "$wakes" | grep -q 'Provider: tasklet'; then
 	kinds="$kinds tl-cond:tl_cond"
 fi
-tap_plan $(($(wc -w <<<"$kinds") + 42))
+tap_plan $(($(wc -w <<<"$kinds") + 45))
 
 # until COMMAND...: it succeeds within a minute
 until_true() {
@@ -111,9 +111,9 @@ tap_is "$(rows 'map(.tid) | unique | length > 1')" true "wakelat: by thread: ano
 traced_wakes burner 40
 tap_is "$(rows 'map(select(.primitive == "futex")) | [(map(.count) | add), (map(.processor) | unique)]')" '[40,["same"]]' \
 	"wakelat: a burner on the processor: all wake-ups are on the same one"
-tap_is "$(rows 'map(select(.primitive == "futex" and .preempting == false).queue_p50_ns >= 5000000 * 15 / 16) | all')" true \
+tap_is "$(rows 'map(select(.primitive == "futex" and .preempting == false).queue_p50_ns >= 5000000 * 15 / 16) | length > 0 and all')" true \
 	"wakelat: the 5 ms that it keeps it are time in the run queue"
-tap_is "$(rows 'map(select(.primitive == "futex").issue_p50_ns < 5000000) | all')" true "wakelat: and not the waker's"
+tap_is "$(rows 'map(select(.primitive == "futex").issue_p50_ns < 5000000) | length > 0 and all')" true "wakelat: and not the waker's"
 
 # --- another tracer -----------------------------------------------------------------------------------------------------------
 
@@ -126,7 +126,7 @@ agrees() {
 		tracepoint:sched:sched_switch {
 			if (args->prev_state == 0) { delete(@woken[args->prev_pid]); }
 			\$since = @woken[args->next_pid];
-			if (\$since && pid == pid) { @ns[args->next_pid] = stats(nsecs - \$since); }
+			if (\$since) { @ns[args->next_pid] = stats(nsecs - \$since); }
 			delete(@woken[args->next_pid]);
 		}
 		BEGIN { printf(\"attached\\n\"); }
@@ -262,7 +262,7 @@ if [ -x "$python" ]; then
 		"iopri: both kinds of threads are served"
 	check "gil: a picture of it" eval '"$trace" gil -p $target -d 500ms -o "$tmp/gil.svg" >/dev/null 2>&1 && xmllint --noout "$tmp/gil.svg"'
 	"$trace" gil -p $target -d 1 -i 300ms >"$tmp/out" 2>"$tmp/err"
-	tap_is "$(grep -c FORCED/s "$tmp/out"):$(awk 'length > 80' "$tmp/out" | wc -l)" "4:0" \
+	tap_like "$(grep -c FORCED/s "$tmp/out"):$(awk 'length > 80' "$tmp/out" | wc -l)" "^[34]:0$" \
 		"gil: a table each interval and one at the end, of 80 columns"
 
 	# Comes and goes, a hundred times, while it works.
@@ -281,10 +281,12 @@ else
 		tap_skip "there is no $python" "gil: of a live CPython"
 	done
 fi
-left() {
-	[ ! -x /usr/sbin/bpftool ] || ! /usr/sbin/bpftool prog list | grep -E 'wakelat_|python_|gil_'
+# The kernel frees programs some time after their last user has gone.
+nothing_left() {
+	local list
+	list=$(/usr/sbin/bpftool prog list) && ! grep -qE 'name (wakelat_|python_|gil_)' <<<"$list"
 }
-check "nothing stays loaded" left
+check "nothing stays loaded" until_true nothing_left
 
 # --- how it ends ------------------------------------------------------------------------------------------------------------------
 
@@ -302,6 +304,9 @@ tap_is "$?:$(grep -c futex "$tmp/out" | grep -c '^[1-9]')" 0:1 "the target's end
 "$trace" wakelat -j -- "$wakes" futex 10 <<<$'\n' >"$tmp/out" 2>"$tmp/err"
 tap_is "$?:$(grep '^{' "$tmp/out" | jq -s '[.[] | select(.final and .primitive == "futex").count] | add >= 10')" 0:true \
 	"a command is traced from its begin to its end"
+"$trace" wakelat -j -- "$wakes" pipe 10 <<<$'\n' >"$tmp/out" 2>"$tmp/err"
+tap_is "$(grep '^{' "$tmp/out" | jq -s -c '[.[] | select(.final and .primitive == "pipe")] | [(map(.count) | add), (map(.comm) | unique)]')" \
+	'[10,["wakes"]]' "but for what it was before it was the command"
 start_trace wakelat -d 200ms -- sleep 100
 wait $tracer
 tap_is "$?" 0 "a command that still runs is ended"
@@ -322,6 +327,8 @@ check "no such process" fails 1 "No such process" "$trace" wakelat -p 4194000
 check "no number, no time, both" eval 'fails 2 "no process" "$trace" wakelat -p 1x && fails 2 "no time" "$trace" wakelat -d 5parsecs &&
 	fails 2 "not both" "$trace" wakelat -p 1 -- true'
 check "a process without a global lock" fails 1 "has not got a global lock" "$trace" gil -p $$
+check "a command that is not there" fails 1 "No such file" "$trace" wakelat -- "$tmp/nothing"
+check "nor for a lock" fails 1 "No such file" "$trace" gil -- "$tmp/nothing"
 check "a full disk" fails 1 "No space left" bash -c "$trace wakelat -d 10ms >/dev/full"
 if command -v setpriv >/dev/null; then
 	check "without rights: one line" fails 1 "needs root" setpriv --reuid 65534 --clear-groups -- "$trace" wakelat -d 10ms

@@ -40,13 +40,19 @@ static struct object object, usdt;
 static struct reads last;
 static uint64_t began_ns, last_ns;
 
+/* Nothing is counted before the last probe is there. */
 static int open_all(const struct request *request, const struct target *target)
 {
-	if (object_load(&object, &source, request) ||
-	    object_begin(&object, request, target->pid))
+	(void)target;
+	if (object_load(&object, &source, request) || object_pause(&object))
 		return EXIT_FAILURE;
-	began_ns = last_ns = tl_now();
 	return object_attach(&object);
+}
+
+static int begin_all(const struct request *request, pid_t pid)
+{
+	began_ns = last_ns = tl_now();
+	return object_begin(&object, request, pid);
 }
 
 static int attach_to(const struct request *request, pid_t pid)
@@ -72,7 +78,7 @@ static void entry_between(struct gil_entry *e, const struct gil_row *now,
 			       before ? &before->part[i] : NULL);
 	e->forced = now->forced - (before ? before->forced : 0);
 	e->convoy = now->convoy - (before ? before->convoy : 0);
-	memcpy(e->comm, now->comm, sizeof(e->comm));
+	values_comm(e->comm, now->comm);
 }
 
 static int entries_between(struct gil_results *r, const struct reads *now,
@@ -157,8 +163,13 @@ static int read_holders(struct gil_results *r)
 	qsort(r->holders, r->holders_count, sizeof(*r->holders), worse);
 	if (r->holders_count > HOLDERS_MAX)
 		r->holders_count = HOLDERS_MAX;
-	for (i = 0; i < r->holders_count; i++)
+	for (i = 0; i < r->holders_count; i++) {
+		char comm[16];
+
+		memcpy(comm, r->holders[i].value.comm, sizeof(comm));
+		values_comm(r->holders[i].value.comm, comm);
 		name_stack(&r->holders[i]);
+	}
 	return 0;
 }
 
@@ -237,6 +248,7 @@ const struct tracer tracer_gil = {
 	.what = "a global lock: CPython's (3.8 to 3.13), or libtasklet's",
 	.open = open_all,
 	.attach_to = attach_to,
+	.begin = begin_all,
 	.look = stack_learn,
 	.show = show,
 	.draw = draw,

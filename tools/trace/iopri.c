@@ -37,12 +37,18 @@ static const struct object_source usdt_source = {
 static struct object object, usdt;
 static struct reads last;
 
+/* Nothing is counted before the last probe is there. */
 static int open_all(const struct request *request, const struct target *target)
 {
-	if (object_load(&object, &source, request) ||
-	    object_begin(&object, request, target->pid))
+	(void)target;
+	if (object_load(&object, &source, request) || object_pause(&object))
 		return EXIT_FAILURE;
 	return object_attach(&object);
+}
+
+static int begin(const struct request *request, pid_t pid)
+{
+	return object_begin(&object, request, pid);
 }
 
 static int attach_to(const struct request *request, pid_t pid)
@@ -55,7 +61,7 @@ static int attach_to(const struct request *request, pid_t pid)
 
 struct entry {
 	uint32_t pid;
-	const char *comm;
+	char comm[16];
 	struct tl_hist queue[GIL_CLASSES];
 	uint64_t served[GIL_CLASSES], overtaken, inverted, inverted_ns;
 };
@@ -71,7 +77,7 @@ static void entry_between(struct entry *e, const struct reads *now, size_t i,
 	if (!b)
 		b = &none;
 	memcpy(&e->pid, reads_key(now, i), sizeof(e->pid));
-	e->comm = a->comm;
+	values_comm(e->comm, a->comm);
 	for (c = 0; c < GIL_CLASSES; c++) {
 		values_between(&e->queue[c], &a->queue[c], &b->queue[c]);
 		e->served[c] = a->served[c] - b->served[c];
@@ -217,6 +223,7 @@ const struct tracer tracer_iopri = {
 	.what = "a global lock: CPython's (3.8 to 3.13), or libtasklet's",
 	.open = open_all,
 	.attach_to = attach_to,
+	.begin = begin,
 	.show = show,
 	.draw = draw,
 	.counter = counter,

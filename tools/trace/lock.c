@@ -11,7 +11,9 @@
 /* With the interpreter's own symbols. */
 static const struct probe named[] = {
 	{ "python_enters_restore", "PyEval_RestoreThread", false },
+	{ "python_enters_restore", "PyEval_AcquireThread", false },
 	{ "python_enters_save", "PyEval_SaveThread", false },
+	{ "python_enters_save", "PyEval_ReleaseThread", false },
 	{ "python_take", "take_gil", false },
 	{ "python_taken", "take_gil", true },
 	{ "python_drop", "drop_gil", false },
@@ -44,13 +46,14 @@ struct search {
 
 /* --- CPython ------------------------------------------------------------------------- */
 
+/* 0: the file that has them is not there (yet). */
 static int attach_conditions(struct object *o, pid_t pid)
 {
 	char path[4200];
 
 	if (!probes_find_file(pid, "libtasklet-preload.so", path, sizeof(path)) &&
 	    !probes_find_file(pid, "libc.so.6", path, sizeof(path)))
-		return -ENOENT;
+		return 0;
 	return probes_attach(o, conditions, COUNT(conditions), path, pid);
 }
 
@@ -61,11 +64,11 @@ static int attach_python(struct object *o, const char *path, pid_t pid)
 	if (symbol_exists(path, "take_gil") && symbol_exists(path, "drop_gil")) {
 		r = probes_attach(o, named, COUNT(named), path, pid);
 	} else {
-		r = probes_attach(o, exported, COUNT(exported), path, pid);
-		if (r >= 0)
-			r = attach_conditions(o, pid);
+		r = attach_conditions(o, pid);
+		if (r > 0)
+			r = probes_attach(o, exported, COUNT(exported), path, pid);
 	}
-	return r < 0 ? r : 1;
+	return r > 0 ? 1 : r;
 }
 
 /* --- ours ------------------------------------------------------------------------------ */
@@ -99,7 +102,7 @@ static bool look(const char *path, void *arg)
 	if (symbol_exists(path, "PyEval_RestoreThread"))
 		s->result = attach_python(s->o, path, s->pid);
 	else if (!strstr(path, "libtasklet-preload") &&
-		 symbol_has_probes(path, "tasklet"))
+		 symbol_has_probe(path, "tasklet", "gil_acquire"))
 		s->result = attach_usdt(s, path);
 	return s->result;
 }

@@ -99,6 +99,7 @@ int object_load(struct object *o, const struct object_source *source,
 	memset(o, 0, sizeof(*o));
 	r = load_one(o, source, request->raw);
 	if (r && !request->raw && source->raw && r != -EPERM) {
+		complain("typed tracepoints can't be had, only raw ones", r);
 		*said = '\0';
 		r = load_one(o, source, true);
 	}
@@ -128,19 +129,32 @@ int object_load_part(struct object *part, const struct object_source *source,
 	return r ? fail(source->name, r) : EXIT_SUCCESS;
 }
 
+static int set_up(struct object *o, const struct tl_trace_settings *settings)
+{
+	__u32 zero = 0;
+
+	if (bpf_map_update_elem(object_map(o, "tl_settings"), &zero, settings,
+				BPF_ANY))
+		return fail("can't set the tracer up", -errno);
+	return EXIT_SUCCESS;
+}
+
 int object_begin(struct object *o, const struct request *request, pid_t pid)
 {
 	struct tl_trace_settings settings = {
 		.tgid = (__u32)pid,
 		.by_thread = request->threads,
-		.interval_ns = request->switch_ns,
+		.after_exec = request->command != NULL,
 	};
-	__u32 zero = 0;
 
-	if (bpf_map_update_elem(object_map(o, "tl_settings"), &zero, &settings,
-				BPF_ANY))
-		return fail("can't set the tracer up", -errno);
-	return EXIT_SUCCESS;
+	return set_up(o, &settings);
+}
+
+int object_pause(struct object *o)
+{
+	struct tl_trace_settings settings = { .off = 1 };
+
+	return set_up(o, &settings);
 }
 
 int object_keep(struct object *o, struct bpf_link *link)

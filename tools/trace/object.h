@@ -47,6 +47,9 @@ int object_load(struct object *o, const struct object_source *source,
 int object_load_part(struct object *part, const struct object_source *source,
 		     const struct object *o);
 
+/* Counts nothing before object_begin(). */
+int object_pause(struct object *o);
+
 /* Sets whose process's events count; 0: all. Begins to count. */
 int object_begin(struct object *o, const struct request *request, pid_t pid);
 

@@ -15,7 +15,6 @@ struct request {
 	char **command;		/* NULL: none */
 	uint64_t duration_ns;	/* 0: until the target ends, or Ctrl-C */
 	uint64_t interval_ns;	/* between two tables; 0: one at the end */
-	uint64_t switch_ns;	/* the global lock's interval */
 	bool json;
 	bool threads;		/* a row for each thread */
 	bool probes;		/* also what costs the target something */

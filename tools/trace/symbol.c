@@ -228,7 +228,7 @@ bool symbol_name(const char *path, uint64_t offset, char *name, size_t size)
 
 /* --- USDT ------------------------------------------------------------------------------ */
 
-static bool note_is_of(Elf_Data *data, const char *provider)
+static bool has_note(Elf_Data *data, const char *provider, const char *probe)
 {
 	size_t at = 0, next, name, desc;
 	const char *text;
@@ -238,14 +238,15 @@ static bool note_is_of(Elf_Data *data, const char *provider)
 		at = next;
 		text = (const char *)data->d_buf + desc;
 		/* Three addresses, then provider, name and arguments. */
-		if (note.n_type == 3 && note.n_descsz > 3 * 8 + strlen(provider) &&
-		    !strcmp(text + 3 * 8, provider))
+		if (note.n_type == 3 && note.n_descsz > 3 * 8 + strlen(provider) +
+		    1 + strlen(probe) && !strcmp(text + 3 * 8, provider) &&
+		    !strcmp(text + 3 * 8 + strlen(provider) + 1, probe))
 			return true;
 	}
 	return false;
 }
 
-bool symbol_has_probes(const char *path, const char *provider)
+bool symbol_has_probe(const char *path, const char *provider, const char *name)
 {
 	Elf_Scn *scn = NULL;
 	GElf_Shdr header;
@@ -259,7 +260,7 @@ bool symbol_has_probes(const char *path, const char *provider)
 		if (!gelf_getshdr(scn, &header) || header.sh_type != SHT_NOTE)
 			continue;
 		data = elf_getdata(scn, NULL);
-		found = data && note_is_of(data, provider);
+		found = data && has_note(data, provider, name);
 	}
 	file_close(&f);
 	return found;

@@ -26,15 +26,15 @@ int symbol_offsets(const char *path, const char *name,
 
 bool symbol_exists(const char *path, const char *name);
 
-/* Whether it has USDT probes of @provider. */
-bool symbol_has_probes(const char *path, const char *provider);
+/* Whether it has the USDT probe @name of @provider. */
+bool symbol_has_probe(const char *path, const char *provider, const char *name);
 
 /* The name of the function at @offset of the file, cut to @size; false: none. */
 bool symbol_name(const char *path, uint64_t offset, char *name, size_t size);
 
 /*
- * Calls @fn for each file that @pid has mapped executable, once each, with a path by
- * which we can open it, until that returns true. Returns whether it did.
+ * Calls @fn for each file that @pid has mapped executable, with a path by which we can
+ * open it, until that returns true. Returns whether it did.
  */
 bool symbol_each_file(pid_t pid, bool (*fn)(const char *path, void *arg),
 		      void *arg);

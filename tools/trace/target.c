@@ -30,50 +30,79 @@ static int take_signals(void)
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	/* Whoever reads what we write may go: the write fails then. */
+	signal(SIGPIPE, SIG_IGN);
 	sigprocmask(SIG_BLOCK, &set, &before);
-	signals_fd = signalfd(-1, &set, SFD_CLOEXEC);
+	signals_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return signals_fd < 0 ? complain("signalfd", -errno) : EXIT_SUCCESS;
 }
 
-static void __attribute__((noreturn)) become(char **command, int go_fd)
+static void __attribute__((noreturn)) become(char **command, int go_fd,
+					     int error_fd)
 {
 	int error;
 	char byte;
 
+	signal(SIGPIPE, SIG_DFL);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	/* Nothing to read: the tracer has given up. */
 	if (read(go_fd, &byte, 1) != 1)
 		_exit(125);
 	execvp(command[0], command);
 	error = errno;
-	fprintf(stderr, "tl-trace: %s: %s\n", command[0], strerror(error));
-	_exit(error == ENOENT ? 127 : 126);
+	if (write(error_fd, &error, sizeof(error)) < 0)
+		_exit(126);
+	_exit(127);
 }
 
 static int start(struct target *t, char **command)
 {
-	int go[2];
+	int go[2], errors[2];
 
-	if (pipe2(go, O_CLOEXEC))
+	if (pipe2(go, O_CLOEXEC) || pipe2(errors, O_CLOEXEC | O_NONBLOCK))
 		return complain("pipe", -errno);
 	t->pid = fork();
 	if (t->pid < 0)
 		return complain("fork", -errno);
 	if (!t->pid) {
 		close(go[1]);
-		become(command, go[0]);
+		become(command, go[0], errors[1]);
 	}
 	close(go[0]);
+	close(errors[1]);
 	t->go_fd = go[1];
+	t->error_fd = errors[0];
 	t->is_ours = true;
 	return EXIT_SUCCESS;
+}
+
+bool target_is_running(const struct target *t)
+{
+	char ours[PATH_MAX] = "", theirs[PATH_MAX] = "", path[40];
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", t->pid);
+	return readlink(path, theirs, sizeof(theirs) - 1) > 0 &&
+	       readlink("/proc/self/exe", ours, sizeof(ours) - 1) > 0 &&
+	       strcmp(ours, theirs);
+}
+
+int target_check(const struct target *t, const struct request *request)
+{
+	int error;
+
+	if (t->error_fd < 0 ||
+	    read(t->error_fd, &error, sizeof(error)) != sizeof(error))
+		return EXIT_SUCCESS;
+	return complain(request->command[0], -error);
 }
 
 int target_open(struct target *t, const struct request *request)
 {
 	char what[40];
 
-	*t = (struct target){ .pid = request->pid, .pidfd = -1, .go_fd = -1 };
+	*t = (struct target){ .pid = request->pid, .pidfd = -1, .go_fd = -1,
+			      .error_fd = -1 };
 	if (take_signals())
 		return EXIT_FAILURE;
 	if (request->command && start(t, request->command))
@@ -131,17 +160,31 @@ enum target_event target_wait(struct target *t, uint64_t until_ns)
 	}
 }
 
+/* What has come is dealt with; what comes from now on ends us. */
+static void give_signals_back(void)
+{
+	struct signalfd_siginfo info;
+
+	if (signals_fd < 0)
+		return;
+	while (read(signals_fd, &info, sizeof(info)) == sizeof(info))
+		;
+	close(signals_fd);
+	signals_fd = -1;
+	sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
 void target_close(struct target *t)
 {
 	if (t->go_fd >= 0)
 		close(t->go_fd);	/* it ends by itself */
+	give_signals_back();
 	if (t->is_ours && t->pid > 0) {
 		kill(t->pid, SIGTERM);
 		waitpid(t->pid, NULL, 0);
 	}
 	if (t->pidfd >= 0)
 		close(t->pidfd);
-	if (signals_fd >= 0)
-		close(signals_fd);
-	sigprocmask(SIG_SETMASK, &before, NULL);
+	if (t->error_fd >= 0)
+		close(t->error_fd);
 }

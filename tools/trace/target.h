@@ -11,6 +11,7 @@ struct target {
 	pid_t pid;		/* 0: all processes */
 	int pidfd;		/* -1: none */
 	int go_fd;		/* of a command that waits to begin; -1: none */
+	int error_fd;		/* where it says why it can't be run; -1: none */
 	bool is_ours;
 };
 
@@ -33,7 +34,13 @@ enum target_event {
 /* Waits until then, by tl_now(); TL_FOREVER: for ever. */
 enum target_event target_wait(struct target *t, uint64_t until_ns);
 
-/* Ends a command of ours that still runs. */
+/* Whether it has become its program; false also while it is about to. */
+bool target_is_running(const struct target *t);
+
+/* Why the command could not be run, in a line on stderr: EXIT_FAILURE; or EXIT_SUCCESS. */
+int target_check(const struct target *t, const struct request *request);
+
+/* Ends a command of ours that still runs, and waits for that. */
 void target_close(struct target *t);
 
 #endif

@@ -53,23 +53,26 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 /*
  * A command has its program's files some time after it was let go: looks for them
- * again and again, for a while. Returns when they are found, or it has ended.
+ * again and again, for a while. Returns when they are found, or it is over.
  */
 static int find_files(const struct tracer *tracer, const struct request *request,
 		      struct target *target)
 {
 	uint64_t end = tl_after(tracer->what ? PATIENCE_NS : PATIENCE_SHORT_NS);
+	enum target_event event = TARGET_TIME;
 	int r = 0;
 
-	while (!r && tl_now() < end) {
-		if (target_wait(target, tl_after(LOOK_NS)) != TARGET_TIME)
-			break;
-		r = tracer->attach_to(request, target->pid);
+	while (!r && event == TARGET_TIME && tl_now() < end) {
+		event = target_wait(target, tl_after(LOOK_NS));
+		if (event == TARGET_TIME && target_is_running(target))
+			r = tracer->attach_to(request, target->pid);
 	}
+	if (target_check(target, request))
+		return EXIT_FAILURE;
 	/* It may have ended in the middle of that. */
 	if (r < 0 && target_wait(target, tl_now()) != TARGET_ENDED)
 		return complain("can't attach to the command", r);
-	if (r > 0 || !tracer->what)
+	if (r > 0 || !tracer->what || event == TARGET_STOP)
 		return EXIT_SUCCESS;
 	fprintf(stderr, "tl-trace: the command has not got %s\n", tracer->what);
 	return EXIT_FAILURE;
@@ -223,9 +226,11 @@ int trace_run(const struct request *request)
 	if (object_check_kernel(request) || target_open(&target, request))
 		return EXIT_FAILURE;
 	status = tracer->open(request, &target);
-	began = tl_now();
 	if (!status)
 		status = attach(tracer, request, &target);
+	began = tl_now();
+	if (!status && tracer->begin)
+		status = tracer->begin(request, target.pid);
 	if (!status) {
 		tell(&target);
 		r = watch(tracer, request, &target);

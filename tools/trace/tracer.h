@@ -23,6 +23,8 @@ struct tracer {
 	 * looked for is not there (yet); or -errno. Also with @pid 0: for all.
 	 */
 	int (*attach_to)(const struct request *request, pid_t pid);
+	/* Begins to count; NULL: did so when it was opened. EXIT_FAILURE as open(). */
+	int (*begin)(const struct request *request, pid_t pid);
 	/* Now and then, while the target is there; may be NULL. */
 	void (*look)(pid_t pid);
 	/*

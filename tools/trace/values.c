@@ -46,3 +46,12 @@ void values_curve(const struct tl_hist *h, FILE *f)
 	}
 	fputs("e\n", f);
 }
+
+void values_comm(char *to, const char *comm)
+{
+	int i;
+
+	for (i = 0; i < 15 && comm[i]; i++)
+		to[i] = comm[i] >= ' ' && comm[i] <= '~' ? comm[i] : '?';
+	to[i] = '\0';
+}

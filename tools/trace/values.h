@@ -22,6 +22,9 @@ void values_between(struct tl_hist *out, const struct tl_bpf_hist *now,
 double values_mean(const struct tl_bpf_hist *now,
 		   const struct tl_bpf_hist *before);
 
+/* The name of a process, which may have any bytes, for a terminal; @to has 16. */
+void values_comm(char *to, const char *comm);
+
 /* For gnuplot: what share of all values is not above each; one point at least. */
 void values_curve(const struct tl_hist *h, FILE *f);
 

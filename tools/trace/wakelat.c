@@ -65,7 +65,7 @@ static bool attach_usdt(const char *path, void *arg)
 {
 	struct usdt_search *search = arg;
 
-	if (!symbol_has_probes(path, "tasklet"))
+	if (!symbol_has_probe(path, "tasklet", "wake"))
 		return false;
 	if (!usdt.bpf && object_load_part(&usdt, &usdt_source, &object)) {
 		search->error = -ENOTSUP;
@@ -86,11 +86,11 @@ static int attach_to(const struct request *request, pid_t pid)
 	if (!request->probes || object.is_raw)
 		return 1;
 	r = attach_libc(pid);
-	if (r <= 0)
+	if (r < 0)
 		return r;
 	/* The files that have our probes: the library, or who has it inside. */
 	symbol_each_file(pid, attach_usdt, &search);
-	return search.error ? search.error : 1;
+	return search.error ? search.error : r || usdt.bpf;
 }
 
 static int open_all(const struct request *request, const struct target *target)
@@ -115,7 +115,7 @@ static void entry_between(struct wakelat_entry *e, const struct wakelat_row *now
 	e->mean_ns = values_mean(&now->total, &old->total);
 	e->issue_mean_ns = values_mean(&now->issue, &old->issue);
 	e->queue_mean_ns = values_mean(&now->queue, &old->queue);
-	memcpy(e->comm, now->comm, sizeof(e->comm));
+	values_comm(e->comm, now->comm);
 }
 
 static int rows_between(struct rows *rows, const struct reads *now,

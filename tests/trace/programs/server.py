@@ -9,13 +9,14 @@ seconds = float(sys.argv[1])
 server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 server.bind(("127.0.0.1", 0))
 
+parent = os.getpid()
 pid = os.fork()
 if pid == 0:
     client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     client.connect(server.getsockname())
     client.settimeout(1)
     end = time.monotonic() + seconds
-    while time.monotonic() < end and os.getppid() != 1:
+    while time.monotonic() < end and os.getppid() == parent:
         try:
             client.send(b"x")
             client.recv(16)
