@@ -268,7 +268,8 @@ clean:
 lint: packages-lint
 	$(Q)cppcheck --quiet --enable=warning,performance,portability \
 		--inline-suppr --error-exitcode=1 -j 2 -D_GNU_SOURCE \
-		-D__x86_64__ -Iinclude -Ilib lib tools
+		-D__x86_64__ '-DLIBBPF_OPTS(type,name,...)=struct type name' \
+		-Iinclude -Ilib lib tools
 	$(Q)mandoc -Tlint -W warning $(MAN_PAGES)
 	$(Q)for script in tools/install-packages tests/*/*.sh \
 			tests/harness/check-all .ci/run; do \
