@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/json.h"
 #include "gil.h"
@@ -32,14 +31,6 @@ static double convoy_score(const struct gil_entry *e)
 
 /* --- tables --------------------------------------------------------------------------- */
 
-static void show_time(const struct tl_hist *h, double percent, FILE *f)
-{
-	char buf[TIME_TEXT];
-
-	fprintf(f, " %7s", tl_hist_count(h) ?
-		time_text(buf, (double)tl_hist_percentile(h, percent)) : "-");
-}
-
 static uint32_t id_of(const struct gil_entry *e)
 {
 	return e->key.tid ? e->key.tid : e->key.tgid;
@@ -50,10 +41,10 @@ static void show_row(const struct gil_results *r, const struct gil_entry *e,
 {
 	fprintf(f, "%-7u %-9.9s %-3s %7" PRIu64, id_of(e), e->comm,
 		gil_class_names[e->key.class], tl_hist_count(&e->wait));
-	show_time(&e->wait, 50, f);
-	show_time(&e->wait, 99, f);
-	show_time(&e->hold, 50, f);
-	show_time(&e->hold, 99, f);
+	values_time(&e->wait, 50, f);
+	values_time(&e->wait, 99, f);
+	values_time(&e->hold, 50, f);
+	values_time(&e->hold, 99, f);
 	fprintf(f, " %8.1f %5.1f%%\n", per_second(e->forced, r->elapsed_ns),
 		100 * convoy_score(e));
 }
@@ -72,9 +63,9 @@ static void show_handoffs(const struct gil_results *r, FILE *f)
 
 		fprintf(f, "%-7u %-9.9s %-3s %7" PRIu64, id_of(e), e->comm,
 			gil_class_names[e->key.class], tl_hist_count(&e->handoff));
-		show_time(&e->handoff, 50, f);
+		values_time(&e->handoff, 50, f);
 		for (p = 0; p < GIL_PARTS; p++)
-			show_time(&e->part[p], 50, f);
+			values_time(&e->part[p], 50, f);
 		fputc('\n', f);
 	}
 }
@@ -102,11 +93,10 @@ static void show_holders(const struct gil_results *r, FILE *f)
 void gil_table(const struct gil_results *r, const struct request *request,
 	       bool final, FILE *f)
 {
-	time_t now = time(NULL);
-	char clock[16];
+	char clock[VALUES_CLOCK];
 	size_t i;
 
-	strftime(clock, sizeof(clock), "%H:%M:%S", localtime(&now));
+	values_clock(clock);
 	fprintf(f, "\n%s\n", final ? "The global lock, all of the time" : clock);
 	fprintf(f, "%-7s %-9s %-3s %7s %7s %7s %7s %7s %8s %6s\n",
 		request->threads ? "TID" : "PID", "COMM", "AS", "COUNT", "WAIT50",

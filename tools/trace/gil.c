@@ -25,41 +25,37 @@
 #define HOLDERS_MAX 10
 #define FRAMES 3		/* of a holder's stack, are named */
 
-static const struct object_source source = {
-	.name = "gilhandoff",
-	.typed = gilhandoff_bpf__elf_bytes,
-	.raw = gilhandoff_raw_bpf__elf_bytes,
+static struct lock_tracer lock = {
+	.source = {
+		.name = "gilhandoff",
+		.typed = gilhandoff_bpf__elf_bytes,
+		.raw = gilhandoff_raw_bpf__elf_bytes,
+	},
+	.usdt_source = {
+		.name = "gilhandoff_usdt",
+		.typed = gilhandoff_usdt_bpf__elf_bytes,
+	},
 };
-
-static const struct object_source usdt_source = {
-	.name = "gilhandoff_usdt",
-	.typed = gilhandoff_usdt_bpf__elf_bytes,
-};
-
-static struct object object, usdt;
 static struct reads last;
 static uint64_t began_ns, last_ns;
 
-/* Nothing is counted before the last probe is there. */
 static int open_all(const struct request *request, const struct target *target)
 {
 	(void)target;
-	if (object_load(&object, &source, request) || object_pause(&object))
-		return EXIT_FAILURE;
-	return object_attach(&object);
-}
-
-static int begin_all(const struct request *request, pid_t pid)
-{
-	began_ns = last_ns = tl_now();
-	return object_begin(&object, request, pid);
+	return lock_open(&lock, request);
 }
 
 static int attach_to(const struct request *request, pid_t pid)
 {
 	(void)request;
 	stack_learn(pid);
-	return lock_attach(&object, &usdt, &usdt_source, pid);
+	return lock_attach(&lock, pid);
+}
+
+static int begin_all(const struct request *request, pid_t pid)
+{
+	began_ns = last_ns = tl_now();
+	return lock_begin(&lock, request, pid);
 }
 
 /* --- reading ------------------------------------------------------------------------ */
@@ -120,7 +116,7 @@ static void name_stack(struct gil_holder *h)
 	int i;
 
 	if (h->key.stack >= 0)
-		bpf_map_lookup_elem(object_map(&object, "gil_stacks"), &id,
+		bpf_map_lookup_elem(object_map(&lock.object, "gil_stacks"), &id,
 				    addresses);
 	if (addresses[0])
 		add_frame(h, addresses[0] + 1);
@@ -143,7 +139,7 @@ static int read_holders(struct gil_results *r)
 {
 	struct reads reads;
 	size_t i;
-	int error = reads_take(&reads, object_map(&object, "gil_holders"),
+	int error = reads_take(&reads, object_map(&lock.object, "gil_holders"),
 			       sizeof(struct gil_stack_key),
 			       sizeof(struct gil_stack));
 
@@ -175,7 +171,7 @@ static int read_holders(struct gil_results *r)
 
 static uint64_t counter(enum tl_trace_counter which)
 {
-	return object.bpf ? object_counter(&object, which) : 0;
+	return lock_counter(&lock, which);
 }
 
 static void results_free(struct gil_results *r)
@@ -192,7 +188,7 @@ static int show(const struct request *request, bool final, FILE *f)
 	struct reads now;
 	int error;
 
-	error = reads_take(&now, object_map(&object, "gil_rows"),
+	error = reads_take(&now, object_map(&lock.object, "gil_rows"),
 			   sizeof(struct gil_key), sizeof(struct gil_row));
 	if (!error)
 		error = entries_between(&r, &now, final ? &none : &last);
@@ -204,7 +200,7 @@ static int show(const struct request *request, bool final, FILE *f)
 		return error;
 	}
 	r.elapsed_ns = now_ns - (final ? began_ns : last_ns);
-	r.lost = counter(TL_TRACE_LOST_STATE) + counter(TL_TRACE_LOST_ROWS);
+	r.lost = lock_lost(&lock);
 	if (request->json)
 		gil_json(&r, final, f);
 	else
@@ -230,22 +226,19 @@ static int draw(int fd)
 
 static struct object_cost cost(void)
 {
-	struct object_cost a = object_cost(&object), b = object_cost(&usdt);
-
-	return (struct object_cost){ a.runs + b.runs, a.ns + b.ns };
+	return lock_cost(&lock);
 }
 
 static void close_all(void)
 {
-	object_free(&object);
-	object_free(&usdt);
+	lock_close(&lock);
 	reads_free(&last);
 	stack_forget();
 }
 
 const struct tracer tracer_gil = {
 	.name = "gil",
-	.what = "a global lock: CPython's (3.8 to 3.13), or libtasklet's",
+	.what = LOCK_WHAT,
 	.open = open_all,
 	.attach_to = attach_to,
 	.begin = begin_all,

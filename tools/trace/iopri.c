@@ -9,7 +9,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/json.h"
 #include "bpf/gil.h"
@@ -23,38 +22,34 @@
 #include "tracer.h"
 #include "values.h"
 
-static const struct object_source source = {
-	.name = "iopri",
-	.typed = iopri_bpf__elf_bytes,
-	.raw = iopri_raw_bpf__elf_bytes,
+static struct lock_tracer lock = {
+	.source = {
+		.name = "iopri",
+		.typed = iopri_bpf__elf_bytes,
+		.raw = iopri_raw_bpf__elf_bytes,
+	},
+	.usdt_source = {
+		.name = "iopri_usdt",
+		.typed = iopri_usdt_bpf__elf_bytes,
+	},
 };
-
-static const struct object_source usdt_source = {
-	.name = "iopri_usdt",
-	.typed = iopri_usdt_bpf__elf_bytes,
-};
-
-static struct object object, usdt;
 static struct reads last;
 
-/* Nothing is counted before the last probe is there. */
 static int open_all(const struct request *request, const struct target *target)
 {
 	(void)target;
-	if (object_load(&object, &source, request) || object_pause(&object))
-		return EXIT_FAILURE;
-	return object_attach(&object);
-}
-
-static int begin(const struct request *request, pid_t pid)
-{
-	return object_begin(&object, request, pid);
+	return lock_open(&lock, request);
 }
 
 static int attach_to(const struct request *request, pid_t pid)
 {
 	(void)request;
-	return lock_attach(&object, &usdt, &usdt_source, pid);
+	return lock_attach(&lock, pid);
+}
+
+static int begin(const struct request *request, pid_t pid)
+{
+	return lock_begin(&lock, request, pid);
 }
 
 /* --- what is shown of a process ------------------------------------------------------- */
@@ -87,22 +82,14 @@ static void entry_between(struct entry *e, const struct reads *now, size_t i,
 	e->inverted_ns = a->inverted_ns - b->inverted_ns;
 }
 
-static void show_time(const struct tl_hist *h, double percent, FILE *f)
-{
-	char buf[TIME_TEXT];
-
-	fprintf(f, " %7s", tl_hist_count(h) ?
-		time_text(buf, (double)tl_hist_percentile(h, percent)) : "-");
-}
-
 static void show_entry(const struct entry *e, bool final, FILE *f)
 {
 	char buf[TIME_TEXT];
 
 	fprintf(f, "%-7u %-9.9s %7" PRIu64 " %7" PRIu64 " %7" PRIu64, e->pid,
 		e->comm, e->served[GIL_IO], e->served[GIL_CPU], e->overtaken);
-	show_time(&e->queue[GIL_IO], 50, f);
-	show_time(&e->queue[GIL_IO], 99, f);
+	values_time(&e->queue[GIL_IO], 50, f);
+	values_time(&e->queue[GIL_IO], 99, f);
 	fprintf(f, " %7" PRIu64 " %7s\n", e->inverted,
 		time_text(buf, (double)e->inverted_ns));
 	if (!final || !tl_hist_count(&e->queue[GIL_IO]))
@@ -136,15 +123,14 @@ static void json_entry(const struct entry *e, bool final, uint64_t lost, FILE *f
 
 static uint64_t counter(enum tl_trace_counter which)
 {
-	return object.bpf ? object_counter(&object, which) : 0;
+	return lock_counter(&lock, which);
 }
 
 static void show_head(bool final, FILE *f)
 {
-	time_t now = time(NULL);
-	char clock[16];
+	char clock[VALUES_CLOCK];
 
-	strftime(clock, sizeof(clock), "%H:%M:%S", localtime(&now));
+	values_clock(clock);
 	fprintf(f, "\n%s\n%-7s %-9s %7s %7s %7s %7s %7s %7s %7s\n",
 		final ? "IO threads and the global lock, all of the time" : clock,
 		"PID", "COMM", "IO", "CPU", "OVERTAK", "QUEUE50", "QUEUE99",
@@ -157,7 +143,7 @@ static int show(const struct request *request, bool final, FILE *f)
 	static struct entry e;
 	struct reads now;
 	size_t i;
-	int error = reads_take(&now, object_map(&object, "iopri_rows"),
+	int error = reads_take(&now, object_map(&lock.object, "iopri_rows"),
 			       sizeof(uint32_t), sizeof(struct iopri_row));
 
 	if (error)
@@ -167,8 +153,7 @@ static int show(const struct request *request, bool final, FILE *f)
 	for (i = 0; i < now.count; i++) {
 		entry_between(&e, &now, i, final ? &none : &last);
 		if (request->json)
-			json_entry(&e, final, counter(TL_TRACE_LOST_STATE) +
-				   counter(TL_TRACE_LOST_ROWS), f);
+			json_entry(&e, final, lock_lost(&lock), f);
 		else
 			show_entry(&e, final, f);
 	}
@@ -206,21 +191,18 @@ static int draw(int fd)
 
 static struct object_cost cost(void)
 {
-	struct object_cost a = object_cost(&object), b = object_cost(&usdt);
-
-	return (struct object_cost){ a.runs + b.runs, a.ns + b.ns };
+	return lock_cost(&lock);
 }
 
 static void close_all(void)
 {
-	object_free(&object);
-	object_free(&usdt);
+	lock_close(&lock);
 	reads_free(&last);
 }
 
 const struct tracer tracer_iopri = {
 	.name = "iopri",
-	.what = "a global lock: CPython's (3.8 to 3.13), or libtasklet's",
+	.what = LOCK_WHAT,
 	.open = open_all,
 	.attach_to = attach_to,
 	.begin = begin,

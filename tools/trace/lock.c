@@ -3,6 +3,7 @@
 #include "lock.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "probes.h"
@@ -38,8 +39,7 @@ static const struct probe conditions[] = {
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 struct search {
-	struct object *o, *usdt;
-	const struct object_source *usdt_source;
+	struct lock_tracer *l;
 	pid_t pid;
 	int result;		/* as lock_attach() */
 };
@@ -82,13 +82,14 @@ static int attach_usdt(struct search *s, const char *path)
 	size_t i;
 	int r;
 
-	if (!s->usdt->bpf && object_load_part(s->usdt, s->usdt_source, s->o))
+	if (!s->l->usdt.bpf && object_load_part(&s->l->usdt, &s->l->usdt_source,
+						&s->l->object))
 		return -ENOTSUP;
 	for (i = 0; i < COUNT(probes); i++) {
 		strcpy(program + 8, probes[i]);
-		r = object_keep(s->o, bpf_program__attach_usdt(
-				object_program(s->usdt, program), s->pid, path,
-				"tasklet", probes[i], NULL));
+		r = object_keep(&s->l->object, bpf_program__attach_usdt(
+				object_program(&s->l->usdt, program), s->pid,
+				path, "tasklet", probes[i], NULL));
 		if (r)
 			return r;
 	}
@@ -100,18 +101,57 @@ static bool look(const char *path, void *arg)
 	struct search *s = arg;
 
 	if (symbol_exists(path, "PyEval_RestoreThread"))
-		s->result = attach_python(s->o, path, s->pid);
+		s->result = attach_python(&s->l->object, path, s->pid);
 	else if (!strstr(path, "libtasklet-preload") &&
 		 symbol_has_probe(path, "tasklet", "gil_acquire"))
 		s->result = attach_usdt(s, path);
 	return s->result;
 }
 
-int lock_attach(struct object *o, struct object *usdt,
-		const struct object_source *usdt_source, pid_t pid)
+int lock_attach(struct lock_tracer *l, pid_t pid)
 {
-	struct search s = { o, usdt, usdt_source, pid, 0 };
+	struct search s = { l, pid, 0 };
 
 	symbol_each_file(pid, look, &s);
 	return s.result;
+}
+
+/* --- from begin to end ------------------------------------------------------------------ */
+
+/* Nothing is counted before the last probe is there. */
+int lock_open(struct lock_tracer *l, const struct request *request)
+{
+	if (object_load(&l->object, &l->source, request) ||
+	    object_pause(&l->object))
+		return EXIT_FAILURE;
+	return object_attach(&l->object);
+}
+
+int lock_begin(struct lock_tracer *l, const struct request *request, pid_t pid)
+{
+	return object_begin(&l->object, request, pid);
+}
+
+uint64_t lock_counter(const struct lock_tracer *l, enum tl_trace_counter which)
+{
+	return l->object.bpf ? object_counter(&l->object, which) : 0;
+}
+
+uint64_t lock_lost(const struct lock_tracer *l)
+{
+	return lock_counter(l, TL_TRACE_LOST_STATE) +
+	       lock_counter(l, TL_TRACE_LOST_ROWS);
+}
+
+struct object_cost lock_cost(const struct lock_tracer *l)
+{
+	struct object_cost a = object_cost(&l->object), b = object_cost(&l->usdt);
+
+	return (struct object_cost){ a.runs + b.runs, a.ns + b.ns };
+}
+
+void lock_close(struct lock_tracer *l)
+{
+	object_free(&l->object);
+	object_free(&l->usdt);
 }

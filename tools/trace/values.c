@@ -3,6 +3,9 @@
 #include "values.h"
 
 #include <inttypes.h>
+#include <time.h>
+
+#include "text/time.h"
 
 void values_between(struct tl_hist *out, const struct tl_bpf_hist *now,
 		    const struct tl_bpf_hist *before)
@@ -54,4 +57,20 @@ void values_comm(char *to, const char *comm)
 	for (i = 0; i < 15 && comm[i]; i++)
 		to[i] = comm[i] >= ' ' && comm[i] <= '~' ? comm[i] : '?';
 	to[i] = '\0';
+}
+
+void values_time(const struct tl_hist *h, double percent, FILE *f)
+{
+	char buf[TIME_TEXT];
+
+	fprintf(f, " %7s", tl_hist_count(h) ?
+		time_text(buf, (double)tl_hist_percentile(h, percent)) : "-");
+}
+
+const char *values_clock(char *buf)
+{
+	time_t now = time(NULL);
+
+	strftime(buf, VALUES_CLOCK, "%H:%M:%S", localtime(&now));
+	return buf;
 }

@@ -22,6 +22,13 @@ void values_between(struct tl_hist *out, const struct tl_bpf_hist *now,
 double values_mean(const struct tl_bpf_hist *now,
 		   const struct tl_bpf_hist *before);
 
+/* A percentile as a column of a table; "-" if there is nothing. */
+void values_time(const struct tl_hist *h, double percent, FILE *f);
+
+/* "23:59:59" in local time; @buf has VALUES_CLOCK bytes. */
+#define VALUES_CLOCK 12
+const char *values_clock(char *buf);
+
 /* The name of a process, which may have any bytes, for a terminal; @to has 16. */
 void values_comm(char *to, const char *comm);
 

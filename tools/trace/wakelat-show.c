@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/json.h"
 #include "plot/gnuplot.h"
@@ -38,34 +37,26 @@ static const char *name_of(const struct wakelat_entry *e)
 
 /* --- the table ---------------------------------------------------------------------- */
 
-static void show_time(const struct tl_hist *h, double percent, FILE *f)
-{
-	char buf[TIME_TEXT];
-
-	fprintf(f, " %7s", time_text(buf, (double)tl_hist_percentile(h, percent)));
-}
-
 static void show_row(const struct wakelat_entry *e, FILE *f)
 {
 	fprintf(f, "%-7u %-9.9s %-12s %-5s %-3s %7" PRIu64,
 		e->key.tid ? e->key.tid : e->key.tgid, e->comm, name_of(e),
 		e->key.cross ? "cross" : "same", e->key.preempted ? "yes" : "no",
 		tl_hist_count(&e->total));
-	show_time(&e->total, 50, f);
-	show_time(&e->total, 99, f);
-	show_time(&e->issue, 50, f);
-	show_time(&e->queue, 50, f);
+	values_time(&e->total, 50, f);
+	values_time(&e->total, 99, f);
+	values_time(&e->issue, 50, f);
+	values_time(&e->queue, 50, f);
 	fputc('\n', f);
 }
 
 void wakelat_table(const struct rows *rows, const struct request *request,
 		   bool final, FILE *f)
 {
-	time_t now = time(NULL);
-	char clock[16];
+	char clock[VALUES_CLOCK];
 	size_t i;
 
-	strftime(clock, sizeof(clock), "%H:%M:%S", localtime(&now));
+	values_clock(clock);
 	if (final)
 		fprintf(f, "\nWake-up latency, all of the time\n");
 	else
