@@ -8,8 +8,10 @@
 #include "wakelat.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "probes.h"
 #include "reads.h"
@@ -77,6 +79,34 @@ static bool attach_usdt(const char *path, void *arg)
 	return search->error;
 }
 
+/* The program that it was when its probes were attached. */
+static char attached_to[PATH_MAX];
+
+static void read_program(pid_t pid, char *program)
+{
+	char path[40];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+	n = readlink(path, program, PATH_MAX - 1);
+	program[n > 0 ? n : 0] = '\0';
+}
+
+/* A command may become another program: env, sh, tl-run. */
+static void look(pid_t pid)
+{
+	struct usdt_search search = { .pid = pid };
+	char program[PATH_MAX];
+
+	if (!*attached_to)
+		return;
+	read_program(pid, program);
+	if (!*program || !strcmp(program, attached_to))
+		return;
+	strcpy(attached_to, program);
+	symbol_each_file(pid, attach_usdt, &search);
+}
+
 /* Not for all processes: each would pay for each call of these functions. */
 static int attach_to(const struct request *request, pid_t pid)
 {
@@ -90,6 +120,7 @@ static int attach_to(const struct request *request, pid_t pid)
 		return r;
 	/* The files that have our probes: the library, or who has it inside. */
 	symbol_each_file(pid, attach_usdt, &search);
+	read_program(pid, attached_to);
 	return search.error ? search.error : r || usdt.bpf;
 }
 
@@ -200,6 +231,7 @@ const struct tracer tracer_wakelat = {
 	.name = "wakelat",
 	.open = open_all,
 	.attach_to = attach_to,
+	.look = look,
 	.show = show,
 	.draw = draw,
 	.counter = counter,
