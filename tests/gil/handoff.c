@@ -28,10 +28,10 @@ static void comes_to_compute(struct actor *actor)
 	await(place(actor, TL_GIL_CPU));
 }
 
-/* Ticks until it is made to let go. */
+/* Ticks until it is made to let go: at a tick that it then goes on after, it has it not for a moment. */
 static void tick_away(struct actor *actor)
 {
-	while (has_it(actor)) {
+	while (!place(actor, TL_GIL_CPU)) {
 		if (is_done(actor))
 			tell(actor, TICK);
 		nap();
