@@ -118,11 +118,6 @@ void tl__keeper_ended(struct tl_task *t, int result, bool killed)
 	tl__refs_drop(t);
 }
 
-void tl__probe_unrun(const struct tl_task *t)
-{
-	TL__PROBE2(task_end, t->id, (int64_t)-ECANCELED);
-}
-
 void tl__task_buried(struct tl_sched *s, struct tl_task *t)
 {
 	if (unlikely(t->flags & TL__KEPT))

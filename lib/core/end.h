@@ -13,9 +13,6 @@
  */
 void tl__task_buried(struct tl_sched *s, struct tl_task *t);
 
-/* Tells tracers that @t is dead, whose function has not returned. */
-void tl__probe_unrun(const struct tl_task *t);
-
 /* The end of @me, the current tasklet, as if its function had returned. */
 void tl__task_end(struct tl_task *me, int result) __attribute__((noreturn));
 

@@ -14,6 +14,7 @@
 #include "core/end.h"
 #include "core/extra.h"
 #include "core/park.h"
+#include "core/probes.h"
 #include "core/remote.h"
 #include "core/run.h"
 #include "core/unwind.h"

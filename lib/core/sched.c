@@ -22,6 +22,7 @@
 #include "core/extra.h"
 #include "core/overflow.h"
 #include "core/park.h"
+#include "core/probes.h"
 #include "core/stall.h"
 #include "core/remote.h"
 #include "core/threads.h"

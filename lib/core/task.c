@@ -13,6 +13,7 @@
 #include "core/extra.h"
 #include "core/kill.h"
 #include "core/park.h"
+#include "core/probes.h"
 #include "core/remote.h"
 #include "core/run.h"
 #include "core/unwind.h"
@@ -53,11 +54,6 @@ static inline struct tl_task *task_alloc(struct tl_sched *s, int class)
 	return t;
 }
 
-tl__cold static void probe_new(const struct tl_task *t)
-{
-	TL__PROBE2(task_new, t->id, t->name);
-}
-
 /* Makes @t alive: its function will start when it is first switched to. */
 static inline void prepare(struct tl_sched *s, struct tl_task *t, void *arg)
 {
@@ -66,7 +62,7 @@ static inline void prepare(struct tl_sched *s, struct tl_task *t, void *arg)
 	tl__annotate_start(&t->annotation);
 	s->alive++;
 	if (unlikely(tl__probe_wanted(task_new)))
-		probe_new(t);
+		tl__probe_new(t);
 }
 
 /* Runnable, with a handle in @out if that is not NULL. */

@@ -25,6 +25,7 @@ trap clean EXIT
 trap 'exit 1' HUP INT TERM
 
 [ -x "$trace" ] || tap_skip_all "tl-trace was not built (BPF=no)"
+command -v jq >/dev/null || tap_skip_all "there is no jq"
 [ "$(id -u)" = 0 ] || tap_skip_all "tracing needs root"
 [ -e /sys/kernel/btf/vmlinux ] || tap_skip_all "the kernel has no BTF"
 # Not an error of ours if a sandbox forbids it; whatever else goes wrong is.
@@ -260,7 +261,11 @@ if [ -x "$python" ]; then
 	"$trace" iopri -p $target -j -d 1 >"$tmp/out" 2>"$tmp/err"
 	tap_is "$?:$(jq -s '[.[] | select(.row)][0] | .io_served > 20 and .cpu_served > 20' "$tmp/out")" 0:true \
 		"iopri: both kinds of threads are served"
-	check "gil: a picture of it" eval '"$trace" gil -p $target -d 500ms -o "$tmp/gil.svg" >/dev/null 2>&1 && xmllint --noout "$tmp/gil.svg"'
+	if command -v gnuplot >/dev/null && command -v xmllint >/dev/null; then
+		check "gil: a picture of it" eval '"$trace" gil -p $target -d 500ms -o "$tmp/gil.svg" >/dev/null 2>&1 && xmllint --noout "$tmp/gil.svg"'
+	else
+		tap_skip "there is no gnuplot, or no xmllint" "gil: a picture of it"
+	fi
 	"$trace" gil -p $target -d 1 -i 300ms >"$tmp/out" 2>"$tmp/err"
 	tap_like "$(grep -c FORCED/s "$tmp/out"):$(awk 'length > 80' "$tmp/out" | wc -l)" "^[34]:0$" \
 		"gil: a table each interval and one at the end, of 80 columns"
