@@ -16,13 +16,13 @@ for need in qemu-system-x86_64 busybox cpio; do
 	command -v $need >/dev/null || tap_skip_all "no $need"
 done
 
-# run NAME OPTION... -- COMMAND...: in the background, at most two at a time; one boots
-# while the other ends. What it says is in NAME.said, and its status in NAME.status.
+# run NAME OPTION... -- COMMAND...: in the background, at most three at a time, one of
+# which only waits for its end. What it says is in NAME.said, and its status in NAME.status.
 running=0
 run() {
 	local name=$1
 	shift
-	[ $running -lt 2 ] || { wait -n; running=$((running - 1)); }
+	[ $running -lt 3 ] || { wait -n; running=$((running - 1)); }
 	running=$((running + 1))
 	(
 		"$vm/run" -k "$kernel" -c 1 "$@" >"$tmp/$name.said" 2>"$tmp/$name.err"
@@ -41,15 +41,15 @@ $said"
 
 run_all() {
 	local do='/sys/module/vmtest/parameters/do'
+	run hang -t 40 -- sh -c 'echo before; sleep 1000'
 	run words -o "$tmp/copy" -f "$tmp/words:here/words" -M "$module" -l "$tmp/log" -- sh -c "
-		echo say >$do; cat here/words; [ \$1 = 'a  b' ] && exit 4" sh 'a  b'
+		echo say >$do; cat here/words; [ \"\$1\" = 'a  b' ] && exit 4" sh 'a  b'
 	run status -- sh -c 'exit 3'
 	run killed -- sh -c 'kill -9 $$'
 	run panic -- sh -c 'echo before; echo c >/proc/sysrq-trigger'
 	run warn -M "$module" -- sh -c "echo warn >$do; echo after"
 	run oops -M "$module" -- sh -c "echo oops >$do; echo after"
 	run quiet -M "$module" -- sh -c "echo 1 >/proc/sys/kernel/printk; echo warn >$do"
-	run hang -t 25 -- sh -c 'echo before; sleep 1000'
 	run gone -- reboot -f
 	run no-module -M "$tmp/words.ko" -- echo after
 	wait
@@ -73,7 +73,7 @@ judge_all() {
 	verdict warn 125 '^# kernel: .*WARNING: ' "a warning, although the command goes on"
 	verdict oops 125 '^# kernel: .*(BUG|Oops): ' "an oops"
 	verdict quiet 125 '^# vm: tainted' "a warning that was not seen"
-	verdict hang 124 'timed out after 25 s, the command ran' "a command that does not end"
+	verdict hang 124 'timed out after 40 s, the command ran' "a command that does not end"
 	verdict gone 126 'without a word' "a guest that is gone"
 	verdict no-module 126 "can't load words.ko" "a module that is none"
 	verdict no-file 126 "can't make" "a file that is not there"
