@@ -5,16 +5,17 @@
 # which a guest can go wrong is told apart from the others and from that. TL_VM_KERNELS
 # are the kernels, or "all".
 
-vm=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/vm/common
+. "$(dirname "$0")/common"
+# shellcheck source=tests/harness/tap.sh
+. "$top/tests/harness/tap.sh"
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
-. "$vm/../harness/tap.sh"
 kernels=${TL_VM_KERNELS:-6.12}
-[ "$kernels" != all ] || kernels=$(sed -n 's/^\([0-9][^[:space:]]*\).*/\1/p' "$vm/kernels")
+[ "$kernels" != all ] || kernels=$(kernel_names)
 
-for need in qemu-system-x86_64 busybox cpio; do
-	command -v $need >/dev/null || tap_skip_all "no $need"
-done
+missing=$(missing_program)
+[ -z "$missing" ] || tap_skip_all "no $missing"
 
 # run NAME OPTION... -- COMMAND...: in the background, at most three at a time, one of
 # which only waits for its end. What it says is in NAME.said, and its status in NAME.status.
@@ -81,6 +82,7 @@ judge_all() {
 	verdict no-kernel 4 '^1\.\.0 # SKIP' "a kernel that is not there is skipped"
 }
 
+# shellcheck disable=SC2086 # a list of names
 set -- $kernels
 tap_plan $(($# * 17 + 1))
 printf 'tab\there\nBUG: none of the kernel'"'"'s\n\001\377\nno newline' >"$tmp/words"
