@@ -51,6 +51,7 @@ run_all() {
 	run warn -M "$module" -- sh -c "echo warn >$do; echo after"
 	run oops -M "$module" -- sh -c "echo oops >$do; echo after"
 	run quiet -M "$module" -- sh -c "echo 1 >/proc/sys/kernel/printk; echo warn >$do"
+	run pinned -M "$module" -- sh -c "echo pin >$do"
 	run gone -- reboot -f
 	run no-module -M "$tmp/words.ko" -- echo after
 	wait
@@ -77,6 +78,7 @@ judge_all() {
 	verdict hang 124 'timed out after 40 s, the command ran' "a command that does not end"
 	verdict gone 126 'without a word' "a guest that is gone"
 	verdict no-module 126 "can't load words.ko" "a module that is none"
+	verdict pinned 126 "can't unload vmtest" "a module that can't be unloaded any more"
 	verdict no-file 126 "can't make" "a file that is not there"
 	verdict no-program 127 'not found' "a command that is not there"
 	verdict no-kernel 4 '^1\.\.0 # SKIP' "a kernel that is not there is skipped"
@@ -84,13 +86,13 @@ judge_all() {
 
 # shellcheck disable=SC2086 # a list of names
 set -- $kernels
-tap_plan $(($# * 17 + 1))
+tap_plan $(($# * 18 + 1))
 printf 'tab\there\nBUG: none of the kernel'"'"'s\n\001\377\nno newline' >"$tmp/words"
 cp "$tmp/words" "$tmp/words.ko"
 
 for kernel in $kernels; do
 	if ! "$vm/headers" "$kernel" >/dev/null 2>"$tmp/err"; then
-		for _ in $(seq 17); do
+		for _ in $(seq 18); do
 			tap_skip "$(tail -n 1 "$tmp/err")" "$kernel"
 		done
 		continue
