@@ -49,11 +49,14 @@ include tests/explore/explore.mk
 include tests/preload/preload.mk
 include tests/trace/trace.mk
 include tests/vm/vm.mk
+include tests/kmod/kmod.mk
 
 run-tests: test-programs $(if $(TEST_SCRIPTS),lib tools) \
 		$(if $(filter tests/preload/%,$(TEST_SCRIPTS)),$(PRELOAD_PROGS)) \
 		$(if $(filter tests/trace/%,$(TEST_SCRIPTS)),$(TRACE_PROGS)) \
 		$(if $(filter tests/vm/%,$(TEST_SCRIPTS)),$(VM_PROGS)) \
+		$(if $(filter tests/kmod/%,$(TEST_SCRIPTS)),$(KMOD_PROGS)) \
+		$(if $(filter tests/threads/% tests/gil/%,$(TEST_SCRIPTS)),$(FAKE_DEVICE)) \
 		$(if $(filter tests/explore/%,$(TEST_SCRIPTS)),$(EXPLORE))
 	$(Q)O=$(abspath $(O)) TL_RUNNER=$(abspath $(RUNNER)) CC="$(CC)" \
 		$(RUNNER) $(RUNNER_FLAGS) $(TEST_PROGS) $(TEST_CXX_PROGS) $(TEST_SCRIPTS)
@@ -104,7 +107,7 @@ check-aarch64:
 # The tests in a virtual machine, with all of its kernels.
 .PHONY: check-vm
 check-vm: packages-check
-	$(Q)TL_VM_KERNELS=all $(MAKE) --no-print-directory run-tests TARGETS=vm RUNNER_FLAGS="-T 4"
+	$(Q)TL_VM_KERNELS=all $(MAKE) --no-print-directory run-tests TARGETS="vm kmod" RUNNER_FLAGS="-T 4"
 
 # Ten minutes of storms, as they are and under the thread sanitizer.
 SOAK_SECONDS ?= 600
