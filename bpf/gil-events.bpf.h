@@ -155,6 +155,20 @@ static __always_inline void gil_gives(void *ctx, struct gil_thread *t, bool forc
 	t->was_asked = forced;
 }
 
+/*
+ * The calling thread lets go in a way that it can undo. It holds nothing meanwhile, but
+ * nothing is handed over either: who takes it is not woken for that.
+ */
+static __always_inline void gil_keeps(void *ctx, struct gil_thread *t)
+{
+	__u64 now = bpf_ktime_get_ns();
+
+	on_released(ctx, t, gil_lock_of(t), now);
+	t->hold_ns = 0;
+	t->gave_ns = now;
+	t->was_asked = 0;
+}
+
 /* The part of an object for USDT takes the rest from it. */
 #ifndef TL_PART
 

@@ -37,7 +37,7 @@ uring:io_uring"
 if readelf -n "$wakes" | grep -q 'Provider: tasklet'; then
 	kinds="$kinds tl-cond:tl_cond"
 fi
-tap_plan $(($(wc -w <<<"$kinds") + 45))
+tap_plan $(($(wc -w <<<"$kinds") + 48))
 
 # until COMMAND...: it succeeds within a minute
 until_true() {
@@ -176,30 +176,49 @@ else
 	tap_skip "there is one processor" "wakelat: the same as tl-wakelat measures from inside"
 fi
 
-# --- our own lock: a holder that keeps it for 3 ms, 50 times -------------------------------------------------------------------
+# --- our own lock, of which it is known who has it when ------------------------------------------------------------------------
 
-if readelf -n "$holds" | grep -q 'Provider: tasklet'; then
+# traced_holds SCENE COUNT [ARGUMENT...]: what the tracer gil, or that of the arguments, says is in $tmp/out
+traced_holds() {
+	local scene=$1 count=$2
+	shift 2
 	rm -f "$tmp/go"
 	mkfifo "$tmp/go"
-	"$holds" 50 <"$tmp/go" >"$tmp/holds" &
+	"$holds" "$scene" "$count" <"$tmp/go" >"$tmp/holds" &
 	target=$!
 	exec 9>"$tmp/go"
-	until_true grep -q ready "$tmp/holds"
-	start_trace gil -p $target -j
+	until_true grep -q ready "$tmp/holds" && start_trace "${@:-gil}" -p $target -j || return 1
 	echo >&9
-	until_true grep -q '^50$' "$tmp/holds"
+	until_true grep -q "^$count$" "$tmp/holds" || return 1
 	end_wakes
 	wait $tracer
-	io='[.[] | select(.row and .final and .class == "IO")][0]'
-	tap_is "$(jq -s "$io.wait_count" "$tmp/out")" 50 "gil: 50 waits of an IO thread are 50"
-	tap_is "$(jq -s "$io | .wait_p50_ns >= 3000000 and .wait_p50_ns < 4500000" "$tmp/out")" true \
-		"gil: and 3 ms long, as it was kept"
-	tap_is "$(jq -s "$io | .handoff_count > 40 and .handoff_p50_ns < 3000000" "$tmp/out")" true \
+}
+
+# of_class CLASS FILTER: of that row
+of_class() {
+	jq -s -c "[.[] | select(.row and .final and .class == \"$1\")][0] | $2" "$tmp/out"
+}
+
+if readelf -n "$holds" | grep -q 'Provider: tasklet'; then
+	traced_holds waited 50
+	tap_is "$(of_class IO .wait_count)" 50 "gil: 50 waits of an IO thread are 50"
+	longest=$(sed -n 's/^longest //p' "$tmp/holds")
+	tap_is "$(of_class IO ".wait_p50_ns >= 3000000 and .wait_max_ns <= $longest")" true \
+		"gil: and 3 ms long, as it was kept, and no longer than the holder has seen"
+	tap_is "$(of_class IO '.handoff_count > 40 and .handoff_p50_ns < 3000000')" true \
 		"gil: which the handoffs are not, that followed"
 	tap_is "$(jq -s '[.[] | select(.holder)][0] | .count == 50 and .held_ns >= 150000000 and (.stack | test("release|block"))' \
 		"$tmp/out")" true "gil: who kept it, for how long in all, and where"
+
+	# In each of these calls the lock is only kept in name, for 3 ms or until another thread has had it.
+	traced_holds kept 50
+	tap_is "$(of_class CPU '[.wait_count, .hold_count, .handoff_count]')" "[2,52,0]" \
+		"gil: a call in which the lock is kept ends a hold, and begins one if nobody took it"
+	tap_is "$(of_class IO '[.wait_count, .hold_count, .handoff_count]')" "[101,101,0]" \
+		"gil: who takes a lock that is kept has it once, and is handed nothing"
+	tap_is "$(of_class CPU '.hold_p50_ns < 3000000')" true "gil: the 3 ms of such a call are no part of a hold"
 else
-	for ((i = 0; i < 4; i++)); do
+	for ((i = 0; i < 7; i++)); do
 		tap_skip "the library was built without probes" "gil: our own lock"
 	done
 fi

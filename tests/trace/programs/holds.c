@@ -1,14 +1,23 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * holds COUNT: a thread that has a global lock keeps it for 3 ms more each time that another one waits for it, COUNT times,
- * and then gives it up to block. Begins when something comes on stdin, and ends when that does.
+ * holds SCENE COUNT: a global lock of which it is known who has it when. Begins when something comes on stdin, and ends
+ * when that does.
+ *
+ * waited: a thread that has the lock keeps it for 3 ms more each time that another one waits for it, COUNT times, and then
+ * gives it up to block. Says how long the longest of these was, from before the wait until after it.
+ *
+ * kept: a thread makes COUNT calls of 3 ms while nobody wants the lock, which it keeps in name; then COUNT calls more, in
+ * each of which another thread takes it and makes such a call, in which the first takes it in turn. In all: 2 holds of
+ * new threads, COUNT that go on where the first one was, and 2 * COUNT + 1 of threads that come back; nobody waits.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,17 +30,43 @@ static long count;
 static _Atomic long asked, answered;
 static _Atomic int waiter_tid;
 
+static void attach(void)
+{
+	if (tl_gil_attach(gil))
+		exit(1);
+}
+
+/* Of the scene's other thread, which is attached to the lock by then. */
+static void start(pthread_t *thread, void *(*fn)(void *))
+{
+	if (pthread_create(thread, NULL, fn, NULL))
+		exit(1);
+	while (!atomic_load(&waiter_tid))
+		usleep(100);
+}
+
+static void says_tid(void)
+{
+	atomic_store(&waiter_tid, (int)syscall(SYS_gettid));
+}
+
+static void wait_for(_Atomic long *what, long value)
+{
+	while (atomic_load(what) < value)
+		usleep(100);
+}
+
+/* --- waited ------------------------------------------------------------------------------------------------------------- */
+
 static void *waits(void *arg)
 {
 	long i;
 
-	if (tl_gil_attach(gil))
-		exit(1);
-	atomic_store(&waiter_tid, (int)syscall(SYS_gettid));
+	attach();
+	says_tid();
 	for (i = 0; i < count; i++) {
 		tl_gil_block_begin();
-		while (atomic_load(&asked) <= i)
-			usleep(100);
+		wait_for(&asked, i + 1);
 		tl_gil_block_end();
 		atomic_store(&answered, i + 1);
 	}
@@ -55,9 +90,11 @@ static bool it_sleeps(void)
 	return state;
 }
 
+static uint64_t longest_ns;
+
 static void holds(long i)
 {
-	uint64_t end;
+	uint64_t began = tl_now(), end;
 
 	atomic_store(&asked, i + 1);
 	while (!it_sleeps())
@@ -66,10 +103,81 @@ static void holds(long i)
 	while (tl_now() < end)
 		;
 	tl_gil_block_begin();
-	while (atomic_load(&answered) <= i)
-		usleep(100);
+	wait_for(&answered, i + 1);
+	if (tl_now() - began > longest_ns)
+		longest_ns = tl_now() - began;
 	tl_gil_block_end();
 }
+
+static void waited(void)
+{
+	pthread_t thread;
+	long i;
+
+	start(&thread, waits);
+	attach();
+	for (i = 0; i < count; i++)
+		holds(i);
+	tl_gil_detach();
+	printf("longest %" PRIu64 "\n", longest_ns);
+}
+
+/* --- kept ---------------------------------------------------------------------------------------------------------------- */
+
+/* Has it only while the first one is in a call, and is in one itself else. */
+static void *takes(void *arg)
+{
+	long i;
+
+	attach();
+	tl_gil_block_begin();
+	says_tid();
+	for (i = 0; i < count; i++) {
+		wait_for(&asked, i + 1);
+		tl_gil_block_end();
+		tl_gil_block_begin();
+		atomic_store(&answered, i + 1);
+	}
+	wait_for(&asked, count + 1);
+	tl_gil_detach();
+	return arg;
+}
+
+static void kept(void)
+{
+	pthread_t thread;
+	long i;
+
+	attach();
+	for (i = 0; i < count; i++) {
+		tl_gil_block_begin();
+		usleep(KEEP_NS / 1000);
+		tl_gil_block_end();
+	}
+	tl_gil_block_begin();
+	start(&thread, takes);
+	tl_gil_block_end();
+	for (i = 0; i < count; i++) {
+		tl_gil_block_begin();
+		atomic_store(&asked, i + 1);
+		wait_for(&answered, i + 1);
+		tl_gil_block_end();
+	}
+	atomic_store(&asked, count + 1);
+	pthread_join(thread, NULL);
+	tl_gil_detach();
+}
+
+/* ------------------------------------------------------------------------------------------------------------------------- */
+
+static const struct {
+	const char *name;
+	void (*play)(void);
+} scenes[] = {
+	{ "waited", waited },
+	{ "kept", kept },
+	{ NULL, NULL }
+};
 
 static ssize_t from_stdin(void)
 {
@@ -83,28 +191,21 @@ static ssize_t from_stdin(void)
 
 int main(int argc, char **argv)
 {
-	pthread_t thread;
-	long i;
+	int scene = 0;
 
-	count = argc == 2 ? atol(argv[1]) : 0;
-	if (count <= 0) {
-		fputs("usage: holds COUNT\n", stderr);
+	count = argc == 3 ? atol(argv[2]) : 0;
+	while (argc == 3 && scenes[scene].name && strcmp(scenes[scene].name, argv[1]))
+		scene++;
+	if (count <= 0 || !scenes[scene].name) {
+		fputs("usage: holds SCENE COUNT\n", stderr);
 		return 2;
 	}
 	puts("ready");
 	fflush(stdout);
 	fcntl(0, F_SETFL, O_NONBLOCK);
-	if (from_stdin() <= 0)
+	if (from_stdin() <= 0 || tl_gil_new(&gil, "handoff:futex", NULL))
 		return 1;
-	if (tl_gil_new(&gil, "handoff:futex", NULL) || pthread_create(&thread, NULL, waits, NULL))
-		return 1;
-	while (!atomic_load(&waiter_tid))
-		usleep(100);
-	if (tl_gil_attach(gil))
-		return 1;
-	for (i = 0; i < count; i++)
-		holds(i);
-	tl_gil_detach();
+	scenes[scene].play();
 	printf("%ld\n", count);
 	fflush(stdout);
 	while (from_stdin() > 0)
