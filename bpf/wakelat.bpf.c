@@ -13,7 +13,7 @@
  * then sleeps on must lie in it; and a thread of ours that wakes says by a USDT probe
  * whom (probes.bpf.c). Without these a futex is a futex.
  *
- * Owns the three maps of its name. Invariant: a thread's state says that a wake-up is
+ * Owns the maps of its name. Invariant: a thread's state says that a wake-up is
  * under way only from its waking to its being switched in: if it never was off its
  * processor there is nothing to measure.
  */
@@ -21,6 +21,7 @@
 
 #include "task.bpf.h"
 #include "hist.bpf.h"
+#include "rows.bpf.h"
 #include "syscalls.bpf.h"
 #include "wakelat.bpf.h"
 
@@ -33,20 +34,7 @@ struct wake_state {
 
 TL_TASK_MAP(wakelat_state, struct wake_state);
 
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 512);
-	__type(key, struct wakelat_key);
-	__type(value, struct wakelat_row);
-} wakelat_rows SEC(".maps");
-
-/* What a new row begins as: too large for a program's stack. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct wakelat_row);
-} wakelat_empty SEC(".maps");
+TL_ROWS(wakelat_rows, struct wakelat_key, struct wakelat_row, 512);
 
 /* Of the kernel's own threads, and of those that work for a process in its stead. */
 #define PF_NO_USER 0x00204010	/* PF_KTHREAD, PF_USER_WORKER, PF_IO_WORKER */
@@ -109,24 +97,6 @@ int BPF_PROG(wakelat_wakeup, struct task_struct *p)
 	return 0;
 }
 
-static __always_inline struct wakelat_row *row_of(const struct wakelat_key *key, struct task_struct *p)
-{
-	struct wakelat_row *row = bpf_map_lookup_elem(&wakelat_rows, key), *empty;
-	__u32 zero = 0;
-
-	if (row)
-		return row;
-	empty = bpf_map_lookup_elem(&wakelat_empty, &zero);
-	if (!empty)
-		return NULL;
-	/* Another processor may do the same: one of them comes first. */
-	bpf_map_update_elem(&wakelat_rows, key, empty, BPF_NOEXIST);
-	row = bpf_map_lookup_elem(&wakelat_rows, key);
-	if (row)
-		bpf_probe_read_kernel_str(row->comm, sizeof(row->comm), p->comm);
-	return row;
-}
-
 static __always_inline void runs(struct task_struct *p, struct wake_state *state, bool preempted)
 {
 	const struct tl_trace_settings *s = tl_settings_get();
@@ -141,11 +111,9 @@ static __always_inline void runs(struct task_struct *p, struct wake_state *state
 	struct wakelat_row *row;
 
 	state->waking_ns = 0;
-	row = row_of(&key, p);
-	if (!row) {
-		tl_count(TL_TRACE_LOST_ROWS);
+	row = TL_ROW(wakelat_rows, &key, p);
+	if (!row)
 		return;
-	}
 	tl_count(TL_TRACE_EVENTS);
 	tl_hist_add(&row->total, now - began);
 	/* It may be switched in by a processor that has not told of the wake-up yet. */

@@ -39,10 +39,10 @@ struct wakelat_key {
  * being switched in; of that, issue is until it is in a run queue, and queue the rest.
  */
 struct wakelat_row {
+	char comm[16];		/* of the thread that came first */
 	struct tl_bpf_hist total;
 	struct tl_bpf_hist issue;
 	struct tl_bpf_hist queue;
-	char comm[16];		/* of the thread that came first */
 };
 
 #endif

@@ -278,7 +278,7 @@ if [ -x "$python" ]; then
 	target=$!
 	until_true grep -q ready "$tmp/python"
 	"$trace" iopri -p $target -j -d 1 >"$tmp/out" 2>"$tmp/err"
-	tap_is "$?:$(jq -s '[.[] | select(.row)][0] | .io_served > 20 and .cpu_served > 20' "$tmp/out")" 0:true \
+	tap_is "$?:$(jq -s '[.[] | select(.row)][0] | .io_served > 0 and .cpu_served > 0' "$tmp/out")" 0:true \
 		"iopri: both kinds of threads are served"
 	if command -v gnuplot >/dev/null && command -v xmllint >/dev/null; then
 		check "gil: a picture of it" eval '"$trace" gil -p $target -d 500ms -o "$tmp/gil.svg" >/dev/null 2>&1 && xmllint --noout "$tmp/gil.svg"'
