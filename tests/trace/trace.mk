@@ -2,7 +2,7 @@
 #
 # The programs that the tracers' tests look at.
 
-TRACE_PROGS := $(O)/tests/trace/wakes $(O)/tests/trace/holds
+TRACE_PROGS := $(addprefix $(O)/tests/trace/,wakes holds bare)
 
 $(TRACE_PROGS): $(O)/tests/trace/%: $(O)/tests/trace/programs/%.o $(O)/libtasklet.a
 	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_LIB)
