@@ -5,6 +5,11 @@
 TRACE_PROGS := $(addprefix $(O)/tests/trace/,wakes holds bare)
 
 $(TRACE_PROGS): $(O)/tests/trace/%: $(O)/tests/trace/programs/%.o $(O)/libtasklet.a
+$(O)/tests/trace/wakes $(O)/tests/trace/holds: $(O)/tests/trace/programs/go.o
+$(TRACE_PROGS):
 	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_LIB)
+
+$(O)/tests/trace/%.o: CPPFLAGS += -Itools -I.
+$(O)/tests/trace/values: $(O)/tools/trace/values.o $(O)/tools/text/time.o
 
 -include $(TRACE_PROGS:$(O)/tests/trace/%=$(O)/tests/trace/programs/%.d)

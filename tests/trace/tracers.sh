@@ -85,7 +85,7 @@ traced_wakes() {
 
 # rows FILTER: of the final table
 rows() {
-	jq -s -c "[.[] | select(.primitive and .final)] | $1" "$tmp/out"
+	jq -s -c "[.[] | select(.row and .final)] | $1" "$tmp/out"
 }
 
 # --- wakelat: what is known is counted ------------------------------------------------------------------------------------

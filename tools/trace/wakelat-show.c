@@ -35,16 +35,23 @@ static const char *name_of(const struct wakelat_entry *e)
 	       wakelat_names[e->key.primitive] : "unknown";
 }
 
+static uint32_t id_of(const struct wakelat_entry *e)
+{
+	return e->key.tid ? e->key.tid : e->key.tgid;
+}
+
 /* --- the table ---------------------------------------------------------------------- */
 
 /* What it is of, and how many there are in @h. */
 static void show_key(const struct wakelat_entry *e, const struct tl_hist *h,
 		     FILE *f)
 {
-	fprintf(f, "%-7u %-9.9s %-12s %-5s %-3s %7" PRIu64,
-		e->key.tid ? e->key.tid : e->key.tgid, e->comm, name_of(e),
-		e->key.cross ? "cross" : "same", e->key.preempted ? "yes" : "no",
-		tl_hist_count(h));
+	char count[VALUES_COUNT];
+
+	fprintf(f, "%-7u %-9.9s %-12s %-5s %-3s %7s", id_of(e), e->comm,
+		name_of(e), e->key.cross ? "cross" : "same",
+		e->key.preempted ? "yes" : "no",
+		values_count(count, tl_hist_count(h)));
 }
 
 static void show_row(const struct wakelat_entry *e, FILE *f)
@@ -60,8 +67,7 @@ static void show_row(const struct wakelat_entry *e, FILE *f)
 static void show_bars(const struct wakelat_entry *e, const char *what,
 		      const struct tl_hist *h, FILE *f)
 {
-	fprintf(f, "\n%u %s, %s, %s processor%s%s\n",
-		e->key.tid ? e->key.tid : e->key.tgid, e->comm, name_of(e),
+	fprintf(f, "\n%u %s, %s, %s processor%s%s\n", id_of(e), e->comm, name_of(e),
 		e->key.cross ? "cross" : "same",
 		e->key.preempted ? ", preempting" : "", what);
 	tl_hist_write_bars(h, 12, 80, f);
@@ -136,7 +142,7 @@ void wakelat_json(const struct rows *rows, bool final, uint64_t lost, FILE *f)
 		const struct wakelat_entry *e = &rows->entries[i];
 		const struct tl_hist *h = &e->total;
 
-		fprintf(f, "{\"tracer\":\"wakelat\",\"final\":%s,\"pid\":%u"
+		fprintf(f, "{\"tracer\":\"wakelat\",\"row\":true,\"final\":%s,\"pid\":%u"
 			",\"tid\":", final ? "true" : "false", e->key.tgid);
 		if (e->key.tid)
 			fprintf(f, "%u", e->key.tid);
@@ -177,9 +183,11 @@ static void script(FILE *f, const void *arg)
 	      "set grid\nset key outside below maxcols 2\nplot ", f);
 	for (i = 0; i < rows->count; i++) {
 		const struct wakelat_entry *e = &rows->entries[i];
+		char name[VALUES_QUOTED];
 
-		fprintf(f, "%s'-' with steps linewidth 2 title '%s, %s processor"
-			"%s: %" PRIu64 "'", i ? ", " : "", name_of(e),
+		fprintf(f, "%s'-' with steps linewidth 2 title '%u %s, %s, %s "
+			"processor%s: %" PRIu64 "'", i ? ", " : "", id_of(e),
+			values_quoted(name, e->comm), name_of(e),
 			e->key.cross ? "cross" : "same",
 			e->key.preempted ? ", preempting" : "",
 			tl_hist_count(&e->total));

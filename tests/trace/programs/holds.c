@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * holds SCENE COUNT: a global lock of which it is known who has it when. Begins when something comes on stdin, and ends
- * when that does.
+ * holds SCENE COUNT: a global lock of which it is known who has it when.
  *
  * waited: a thread that has the lock keeps it for 3 ms more each time that another one waits for it, COUNT times, and then
  * gives it up to block. Says how long the longest of these was, from before the wait until after it.
@@ -10,8 +9,6 @@
  * each of which another thread takes it and makes such a call, in which the first takes it in turn. In all: 2 holds of
  * new threads, COUNT that go on where the first one was, and 2 * COUNT + 1 of threads that come back; nobody waits.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -22,6 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 #include <tasklet/tasklet.h>
+
+#include "go.h"
 
 #define KEEP_NS 3000000
 
@@ -179,16 +178,6 @@ static const struct {
 	{ NULL, NULL }
 };
 
-static ssize_t from_stdin(void)
-{
-	ssize_t n;
-	char byte;
-
-	while ((n = read(0, &byte, 1)) < 0 && errno == EAGAIN)
-		usleep(2000);
-	return n;
-}
-
 int main(int argc, char **argv)
 {
 	int scene = 0;
@@ -200,15 +189,10 @@ int main(int argc, char **argv)
 		fputs("usage: holds SCENE COUNT\n", stderr);
 		return 2;
 	}
-	puts("ready");
-	fflush(stdout);
-	fcntl(0, F_SETFL, O_NONBLOCK);
-	if (from_stdin() <= 0 || tl_gil_new(&gil, "handoff:futex", NULL))
+	go_begin();
+	if (tl_gil_new(&gil, "handoff:futex", NULL))
 		return 1;
 	scenes[scene].play();
-	printf("%ld\n", count);
-	fflush(stdout);
-	while (from_stdin() > 0)
-		;
+	go_end(count);
 	return 0;
 }

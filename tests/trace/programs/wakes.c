@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
  * wakes KIND COUNT: a thread that waits in KIND is woken exactly COUNT times, each time when it is known to be off its
- * processor. Begins when something comes on stdin, and ends when that does. For tests that count what a tracer has seen.
+ * processor. For tests that count what a tracer has seen.
  * The other thread waits for nothing but time.
  *
  * KIND: futex, sem, cond, tl-cond, eventfd, pipe, socket, epoll, poll, uring. Or burner: futex, on one processor, which
@@ -35,6 +35,8 @@
 #include <time.h>
 #include <unistd.h>
 #include <tasklet/tasklet.h>
+
+#include "go.h"
 
 #define KEEP_NS 5000000
 #define BULK (1 << 20)
@@ -298,17 +300,6 @@ static void rule(void)
 		fail("sched_setscheduler");
 }
 
-/* A byte, or the end of it. */
-static ssize_t from_stdin(void)
-{
-	ssize_t n;
-	char byte;
-
-	while ((n = read(0, &byte, 1)) < 0 && errno == EAGAIN)
-		usleep(2000);
-	return n;
-}
-
 /* Each time that it has got so far, and then has gone to sleep once more. */
 static void wake_all(void)
 {
@@ -343,8 +334,7 @@ static void play(void)
 	if (burns)
 		rule();
 	wake_all();
-	printf("mean %" PRIu64 "\n%ld\n", sum_ns / (uint64_t)count, count);
-	fflush(stdout);
+	printf("mean %" PRIu64 "\n", sum_ns / (uint64_t)count);
 }
 
 int main(int argc, char **argv)
@@ -359,14 +349,8 @@ int main(int argc, char **argv)
 	tl = tl_wake_find("futex");
 	sem_init(&sem, 0, 0);
 	open_files();
-	puts("ready");
-	fflush(stdout);
-	fcntl(0, F_SETFL, O_NONBLOCK);
-	if (from_stdin() <= 0)
-		return 1;
+	go_begin();
 	play();
-	/* Until it is told to end, so that whoever traces it can read all. */
-	while (from_stdin() > 0)
-		;
+	go_end(count);
 	return 0;
 }
