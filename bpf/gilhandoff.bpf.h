@@ -99,16 +99,16 @@ static __always_inline void blame(void *ctx, __u64 ns)
 
 static __always_inline void on_released(void *ctx, struct gil_thread *t, struct gil_lock *l, __u64 now)
 {
-	struct gil_row *row;
-	__u64 since;
+	struct gil_row *row = gil_row_of(t->class);
+	__u64 since = gil_io_since(l);
 
-	row = gil_row_of(t->class);
 	if (row && t->hold_ns)
 		tl_hist_add(&row->hold, now - t->hold_ns);
-	if (!l || !l->io_since_ns)
+	if (!since)
 		return;
-	since = l->io_since_ns > t->hold_ns ? l->io_since_ns : t->hold_ns;
-	if (since && now > since)
+	if (since < t->hold_ns)
+		since = t->hold_ns;
+	if (now > since)
 		blame(ctx, now - since);
 }
 

@@ -19,7 +19,7 @@ static __always_inline struct iopri_row *iopri_row_of(struct task_struct *p)
 static __always_inline void on_acquired(void *ctx, struct gil_thread *t, struct gil_lock *l, __u64 now)
 {
 	struct iopri_row *row = iopri_row_of(TL_CURRENT());
-	__u64 since = l ? l->io_since_ns : 0;
+	__u64 since = gil_io_since(l);
 	/* Not an index: the verifier would want to know its bounds. */
 	__u32 class = t->class == GIL_IO;
 

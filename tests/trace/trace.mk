@@ -2,10 +2,10 @@
 #
 # The programs that the tracers' tests look at.
 
-TRACE_PROGS := $(addprefix $(O)/tests/trace/,wakes holds bare)
+TRACE_PROGS := $(addprefix $(O)/tests/trace/,wakes holds overtakes bare)
 
 $(TRACE_PROGS): $(O)/tests/trace/%: $(O)/tests/trace/programs/%.o $(O)/libtasklet.a
-$(O)/tests/trace/wakes $(O)/tests/trace/holds: $(O)/tests/trace/programs/go.o
+$(filter-out %/bare,$(TRACE_PROGS)): $(O)/tests/trace/programs/go.o
 $(TRACE_PROGS):
 	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_LIB)
 

@@ -37,7 +37,7 @@ uring:io_uring"
 if readelf -n "$wakes" | grep -q 'Provider: tasklet'; then
 	kinds="$kinds tl-cond:tl_cond"
 fi
-tap_plan $(($(wc -w <<<"$kinds") + 49))
+tap_plan $(($(wc -w <<<"$kinds") + 50))
 
 # until COMMAND...: it succeeds within a minute
 until_true() {
@@ -199,16 +199,16 @@ check "wakelat: the same as tl-wakelat sees of a futex, but for the ways into th
 
 # --- our own lock, of which it is known who has it when ------------------------------------------------------------------------
 
-# traced_holds SCENE COUNT [ARGUMENT...]: what the tracer gil, or that of the arguments, says is in $tmp/out
-traced_holds() {
-	local scene=$1 count=$2
+# traced_lock TRACER COUNT PROGRAM...: what it says of the program, which gets COUNT at the end, is in $tmp/out
+traced_lock() {
+	local tracer_name=$1 count=$2
 	shift 2
 	rm -f "$tmp/go"
 	mkfifo "$tmp/go"
-	"$holds" "$scene" "$count" <"$tmp/go" >"$tmp/holds" &
+	"$@" "$count" <"$tmp/go" >"$tmp/holds" &
 	target=$!
 	exec 9>"$tmp/go"
-	until_true grep -q ready "$tmp/holds" && start_trace "${@:-gil}" -p $target -j || return 1
+	until_true grep -q ready "$tmp/holds" && start_trace "$tracer_name" -p $target -j || return 1
 	echo >&9
 	until_true grep -q "^$count$" "$tmp/holds" || return 1
 	end_wakes
@@ -221,7 +221,7 @@ of_class() {
 }
 
 if readelf -n "$holds" | grep -q 'Provider: tasklet'; then
-	traced_holds waited 50
+	traced_lock gil 50 "$holds" waited
 	tap_is "$(of_class IO .wait_count)" 50 "gil: 50 waits of an IO thread are 50"
 	longest=$(sed -n 's/^longest //p' "$tmp/holds")
 	tap_is "$(of_class IO ".wait_p50_ns >= 3000000 and .wait_max_ns <= $longest")" true \
@@ -232,14 +232,19 @@ if readelf -n "$holds" | grep -q 'Provider: tasklet'; then
 		"$tmp/out")" true "gil: who kept it, for how long in all, and where"
 
 	# In each of these calls the lock is only kept in name, for 3 ms or until another thread has had it.
-	traced_holds kept 50
+	traced_lock gil 50 "$holds" kept
 	tap_is "$(of_class CPU '[.wait_count, .hold_count, .handoff_count]')" "[2,52,0]" \
 		"gil: a call in which the lock is kept ends a hold, and begins one if nobody took it"
 	tap_is "$(of_class IO '[.wait_count, .hold_count, .handoff_count]')" "[101,101,0]" \
 		"gil: who takes a lock that is kept has it once, and is handed nothing"
 	tap_is "$(of_class CPU '.hold_p50_ns < 3000000')" true "gil: the 3 ms of such a call are no part of a hold"
+
+	# The second of two IO threads is overtaken, after the first has gone; and another lock is another lock.
+	traced_lock iopri 10 "$build/tests/trace/overtakes"
+	tap_is "$(jq -s -c '[.[] | select(.row and .final)][0] | [.io_served, .cpu_served, .overtaken]' "$tmp/out")" "[30,23,10]" \
+		"iopri: each time that one of several IO threads is overtaken is seen, and no other"
 else
-	for ((i = 0; i < 7; i++)); do
+	for ((i = 0; i < 8; i++)); do
 		tap_skip "the library was built without probes" "gil: our own lock"
 	done
 fi

@@ -35,3 +35,18 @@ void go_end(long count)
 	while (from_stdin() > 0)
 		;
 }
+
+bool go_sleeps(int tid)
+{
+	char path[64], state = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/wchan", tid);
+	f = fopen(path, "r");
+	if (!f)
+		exit(1);
+	if (fscanf(f, "futex%c", &state) != 1)
+		state = 0;
+	fclose(f);
+	return state;
+}

@@ -73,22 +73,6 @@ static void *waits(void *arg)
 	return arg;
 }
 
-/* The other one is in a queue: the statistics say so only when it is over, but the kernel knows that it sleeps. */
-static bool it_sleeps(void)
-{
-	char path[64], state = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/wchan", atomic_load(&waiter_tid));
-	f = fopen(path, "r");
-	if (!f)
-		exit(1);
-	if (fscanf(f, "futex%c", &state) != 1)
-		state = 0;
-	fclose(f);
-	return state;
-}
-
 static uint64_t longest_ns;
 
 static void holds(long i)
@@ -96,7 +80,7 @@ static void holds(long i)
 	uint64_t began = tl_now(), end;
 
 	atomic_store(&asked, i + 1);
-	while (!it_sleeps())
+	while (!go_sleeps(atomic_load(&waiter_tid)))
 		;
 	end = tl_after(KEEP_NS);
 	while (tl_now() < end)
