@@ -241,7 +241,7 @@ if readelf -n "$holds" | grep -q 'Provider: tasklet'; then
 
 	# The second of two IO threads is overtaken, after the first has gone; and another lock is another lock.
 	traced_lock iopri 10 "$build/tests/trace/overtakes"
-	tap_is "$(jq -s -c '[.[] | select(.row and .final)][0] | [.io_served, .cpu_served, .overtaken]' "$tmp/out")" "[30,23,10]" \
+	tap_is "$(jq -s -c '[.[] | select(.row and .final)][0] | [.io_served, .cpu_served, .overtaken]' "$tmp/out")" "[40,34,10]" \
 		"iopri: each time that one of several IO threads is overtaken is seen, and no other"
 else
 	for ((i = 0; i < 8; i++)); do

@@ -26,7 +26,7 @@
 
 static struct tl_gil *gil;
 static long count;
-static _Atomic long asked, answered;
+static _Atomic long asked, answered, is_there;
 static _Atomic int waiter_tid;
 
 static void attach(void)
@@ -35,7 +35,7 @@ static void attach(void)
 		exit(1);
 }
 
-/* Of the scene's other thread, which is attached to the lock by then. */
+/* The scene's other thread; by then it has said its number. */
 static void start(pthread_t *thread, void *(*fn)(void *))
 {
 	if (pthread_create(thread, NULL, fn, NULL))
@@ -61,10 +61,11 @@ static void *waits(void *arg)
 {
 	long i;
 
-	attach();
 	says_tid();
+	attach();
 	for (i = 0; i < count; i++) {
 		tl_gil_block_begin();
+		atomic_store(&is_there, 1);
 		wait_for(&asked, i + 1);
 		tl_gil_block_end();
 		atomic_store(&answered, i + 1);
@@ -92,12 +93,18 @@ static void holds(long i)
 	tl_gil_block_end();
 }
 
+/* The other one comes new while we have it: that is no IO thread which we keep waiting. */
 static void waited(void)
 {
 	pthread_t thread;
 	long i;
 
+	attach();
 	start(&thread, waits);
+	while (!go_sleeps(atomic_load(&waiter_tid)))
+		usleep(100);
+	tl_gil_detach();
+	wait_for(&is_there, 1);
 	attach();
 	for (i = 0; i < count; i++)
 		holds(i);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * overtakes COUNT: COUNT times two IO threads, one after the other, and then a new thread come for a global lock; the new
- * one is the next after the first of them, who keeps it for longer than such a one may be let wait. So each time the second
- * IO thread is overtaken, once. Meanwhile another thread takes another lock, which is nobody's business.
+ * overtakes COUNT: COUNT times two IO threads, one after the other, then a new thread, then one more IO thread come for a
+ * global lock; the new one is the next after the first of them, who keeps it for longer than such a one may be let wait. So
+ * each time the second IO thread is overtaken, once, and the third is not. Meanwhile a new thread takes another lock, and
+ * afterwards one takes this one that nobody waits for: these overtake nobody.
  *
- * In all: 3 threads of two locks that come new, and 2 more each time; and 3 that come back each time, with the main thread,
- * who begins and ends with the lock.
+ * In all: 4 threads that come new, and 3 more each time; and 4 that come back each time, with the main thread, who begins
+ * and ends with the lock.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -28,7 +29,8 @@ struct io {
 };
 
 static struct tl_gil *gil, *other_gil;
-static struct io ios[2] = { { .keep_ns = KEEP_NS }, { .keep_ns = 0 } };
+#define IOS 3
+static struct io ios[IOS] = { { .keep_ns = KEEP_NS } };
 static _Atomic int new_tid;
 static long count;
 
@@ -85,24 +87,37 @@ static void *is_new(void *arg)
 	return NULL;
 }
 
+static void takes_alone(struct tl_gil *lock)
+{
+	pthread_t thread;
+
+	start(&thread, is_new, lock);
+	pthread_join(thread, NULL);
+}
+
+static void comes(struct io *io, long i)
+{
+	atomic_store(&io->asked, i + 1);
+	until_asleep(&io->tid);
+}
+
 static void one_round(long i)
 {
-	pthread_t new, other;
+	pthread_t new;
 	int j;
 
-	for (j = 0; j < 2; j++) {
-		atomic_store(&ios[j].asked, i + 1);
-		until_asleep(&ios[j].tid);
-	}
-	start(&other, is_new, other_gil);
-	pthread_join(other, NULL);
+	comes(&ios[0], i);
+	comes(&ios[1], i);
+	takes_alone(other_gil);
 	atomic_store(&new_tid, 0);
 	start(&new, is_new, gil);
 	until_asleep(&new_tid);
+	comes(&ios[2], i);
 	tl_gil_block_begin();
-	for (j = 0; j < 2; j++)
+	for (j = 0; j < IOS; j++)
 		wait_for(&ios[j].answered, i + 1);
 	pthread_join(new, NULL);
+	takes_alone(gil);
 	tl_gil_block_end();
 }
 
@@ -111,7 +126,7 @@ static void play(void)
 	long i;
 	int j;
 
-	for (j = 0; j < 2; j++) {
+	for (j = 0; j < IOS; j++) {
 		start(&ios[j].thread, comes_back, &ios[j]);
 		while (!atomic_load(&ios[j].tid))
 			usleep(100);
@@ -119,7 +134,7 @@ static void play(void)
 	attach(gil);
 	for (i = 0; i < count; i++)
 		one_round(i);
-	for (j = 0; j < 2; j++)
+	for (j = 0; j < IOS; j++)
 		pthread_join(ios[j].thread, NULL);
 	tl_gil_detach();
 }
