@@ -8,12 +8,11 @@
 top=$(cd "$(dirname "$0")/../.." && pwd)
 build=${O:-$top/build}
 trace=$build/tools/tl-trace
-wakes=$build/tests/trace/wakes
-holds=$build/tests/trace/holds
 python=/usr/bin/python3
 tmp=$(mktemp -d)
 pinned=/sys/fs/bpf/tl-test-$$
 . "$top/tests/harness/tap.sh"
+. "$top/tests/trace/scenes"
 
 clean() {
 	local pids
@@ -24,69 +23,13 @@ clean() {
 trap clean EXIT
 trap 'exit 1' HUP INT TERM
 
-[ -x "$trace" ] || tap_skip_all "tl-trace was not built (BPF=no)"
-command -v jq >/dev/null || tap_skip_all "there is no jq"
-[ "$(id -u)" = 0 ] || tap_skip_all "tracing needs root"
-[ -e /sys/kernel/btf/vmlinux ] || tap_skip_all "the kernel has no BTF"
-# Not an error of ours if a sandbox forbids it; whatever else goes wrong is.
-said=$("$trace" wakelat -d 10ms 2>&1 >/dev/null)
-[[ $said != *"needs root"* && $said != *"no BPF"* ]] || tap_skip_all "$said"
-
+skip_all_without_tracer
 kinds="futex:futex sem:semaphore cond:pthread_cond eventfd:eventfd pipe:pipe socket:socket epoll:epoll poll:poll
 uring:io_uring"
 if readelf -n "$wakes" | grep -q 'Provider: tasklet'; then
 	kinds="$kinds tl-cond:tl_cond"
 fi
 tap_plan $(($(wc -w <<<"$kinds") + 50))
-
-# until COMMAND...: it succeeds within a minute
-until_true() {
-	local i
-	for ((i = 0; i < 1200; i++)); do
-		"$@" && return
-		sleep 0.05
-	done
-	return 1
-}
-
-# start_wakes KIND COUNT: it is ready; descriptor 9 lets it begin, and end.
-start_wakes() {
-	rm -f "$tmp/go"
-	mkfifo "$tmp/go"
-	"$wakes" "$1" "$2" <"$tmp/go" >"$tmp/wakes" &
-	target=$!
-	exec 9>"$tmp/go"
-	until_true grep -q ready "$tmp/wakes"
-}
-
-end_wakes() {
-	exec 9>&-
-	wait $target
-}
-
-# start_trace ARGUMENT...: it is attached
-start_trace() {
-	: >"$tmp/err"
-	"$trace" "$@" >"$tmp/out" 2>"$tmp/err" 9>&- &
-	tracer=$!
-	until_true grep -qE 'Tracing|tl-trace:' "$tmp/err" && grep -q Tracing "$tmp/err"
-}
-
-# traced_wakes KIND COUNT ARGUMENT...: the rows are in $tmp/out
-traced_wakes() {
-	local kind=$1 count=$2
-	shift 2
-	start_wakes "$kind" "$count" && start_trace wakelat -p $target -j "$@" || return 1
-	echo >&9
-	until_true grep -q "^$count$" "$tmp/wakes" || return 1
-	end_wakes
-	wait $tracer
-}
-
-# rows FILTER: of the final table
-rows() {
-	jq -s -c "[.[] | select(.row and .final)] | $1" "$tmp/out"
-}
 
 # --- wakelat: what is known is counted ------------------------------------------------------------------------------------
 
@@ -160,17 +103,6 @@ fi
 
 # --- from the waker's call to the other one's return ---------------------------------------------------------------------------
 
-# Others may come in between: one time in three will do.
-thrice() {
-	"$@" || "$@" || "$@"
-}
-
-# calls KIND: how many there were, and their mean, of all that wait in it
-calls() {
-	rows "map(select(.primitive == \"$1\")) | (map(.call_count) | add) as \$n |
-		\"\(\$n) \(map(.call_count * .call_mean_ns) | add / \$n | floor)\"" | tr -d '"'
-}
-
 # In a megabyte that is written and read: its copies, in the waker's call and in the other one's, are most of it.
 whole_calls() {
 	local inside count ns
@@ -181,6 +113,7 @@ whole_calls() {
 	awk -v i="$inside" -v k="$ns" -v n="$count" 'BEGIN { exit !(n == 100 && k > i * 0.9 && k < i * 1.1) }'
 }
 check "wakelat: from call to return is what the two threads see, within 10 %" thrice whole_calls
+
 
 # What the threads of tl-wakelat see, of a bare futex: that is so short that the ways into the kernel and out of it, which
 # the kernel does not see, are a part of it, each with cold caches. They are no longer than two calls that do nothing.
@@ -199,27 +132,6 @@ check "wakelat: the same as tl-wakelat sees of a futex, but for the ways into th
 
 # --- our own lock, of which it is known who has it when ------------------------------------------------------------------------
 
-# traced_lock TRACER COUNT PROGRAM...: what it says of the program, which gets COUNT at the end, is in $tmp/out
-traced_lock() {
-	local tracer_name=$1 count=$2
-	shift 2
-	rm -f "$tmp/go"
-	mkfifo "$tmp/go"
-	"$@" "$count" <"$tmp/go" >"$tmp/holds" &
-	target=$!
-	exec 9>"$tmp/go"
-	until_true grep -q ready "$tmp/holds" && start_trace "$tracer_name" -p $target -j || return 1
-	echo >&9
-	until_true grep -q "^$count$" "$tmp/holds" || return 1
-	end_wakes
-	wait $tracer
-}
-
-# of_class CLASS FILTER: of that row
-of_class() {
-	jq -s -c "[.[] | select(.row and .final and .class == \"$1\")][0] | $2" "$tmp/out"
-}
-
 if readelf -n "$holds" | grep -q 'Provider: tasklet'; then
 	traced_lock gil 50 "$holds" waited
 	tap_is "$(of_class IO .wait_count)" 50 "gil: 50 waits of an IO thread are 50"
@@ -232,16 +144,13 @@ if readelf -n "$holds" | grep -q 'Provider: tasklet'; then
 		"$tmp/out")" true "gil: who kept it, for how long in all, and where"
 
 	# In each of these calls the lock is only kept in name, for 3 ms or until another thread has had it.
-	traced_lock gil 50 "$holds" kept
-	tap_is "$(of_class CPU '[.wait_count, .hold_count, .handoff_count]')" "[2,52,0]" \
-		"gil: a call in which the lock is kept ends a hold, and begins one if nobody took it"
-	tap_is "$(of_class IO '[.wait_count, .hold_count, .handoff_count]')" "[101,101,0]" \
-		"gil: who takes a lock that is kept has it once, and is handed nothing"
+	said=$(kept 50)
+	tap_is "${said%$'\n'*}" "[2,52,0]" "gil: a call in which the lock is kept ends a hold, and begins one if nobody took it"
+	tap_is "${said#*$'\n'}" "[101,101,0]" "gil: who takes a lock that is kept has it once, and is handed nothing"
 	tap_is "$(of_class CPU '.hold_p50_ns < 3000000')" true "gil: the 3 ms of such a call are no part of a hold"
 
 	# The second of two IO threads is overtaken, after the first has gone; and another lock is another lock.
-	traced_lock iopri 10 "$build/tests/trace/overtakes"
-	tap_is "$(jq -s -c '[.[] | select(.row and .final)][0] | [.io_served, .cpu_served, .overtaken]' "$tmp/out")" "[40,34,10]" \
+	tap_is "$(overtaken 10)" "[40,34,10]" \
 		"iopri: each time that one of several IO threads is overtaken is seen, and no other"
 else
 	for ((i = 0; i < 8; i++)); do
@@ -319,7 +228,8 @@ if [ -x "$python" ]; then
 	comes_and_goes() {
 		local i
 		for ((i = 0; i < 50; i++)); do
-			"$trace" wakelat -p $target -d 10ms && "$trace" gil -p $target -d 10ms || return 1
+			"$trace" wakelat -p $target -d 10ms &
+			"$trace" gil -p $target -d 10ms && wait $! || return 1
 		done >/dev/null 2>&1
 		kill -0 $target
 	}
