@@ -69,9 +69,15 @@ sleeps_on_sem() { woken sem 20 semaphore; }
 keeps() { kept 10; }
 overtakes() { overtaken 3; }
 declare -A right object_of=([sleeps_on_sem]=wakelat [keeps]=gilhandoff [overtakes]=iopri)
+says() {	# says SCENE WANTED
+	local said
+	said=$($1)
+	echo "$said"
+	[ "$said" = "$2" ]
+}
 truth() {	# truth SCENE WANTED
 	right[$1]=$2
-	tap_is "$($1)" "$2" "$1: as it is"
+	check "$1: as it is" thrice says "$1" "$2"
 }
 
 tap_plan $((${#object_of[@]} + ${#mutants[@]} / 4))

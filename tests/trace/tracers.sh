@@ -33,26 +33,36 @@ tap_plan $(($(wc -w <<<"$kinds") + 50))
 
 # --- wakelat: what is known is counted ------------------------------------------------------------------------------------
 
+# all_counted KIND COUNT NAME [ARGUMENT...]: under load the kernel now and then does not tell, for a while, of switches to a
+# thread that was woken (seen on a virtual machine): once in three times it must tell of all.
+once_all_counted() {
+	local kind=$1 count=$2 name=$3 got
+	shift 3
+	traced_wakes "$kind" "$count" "$@" || return 1
+	got=$(rows "map(select(.primitive == \"$name\").count) | add")
+	echo "$got of $count"
+	[ "$got" = "$count" ]
+}
+all_counted() {
+	thrice once_all_counted "$@"
+}
+
 for pair in $kinds; do
 	name=${pair#*:}
 	name=${name/_cond/ cond}
-	traced_wakes "${pair%:*}" 100
-	tap_is "$?:$(rows "map(select(.primitive == \"$name\").count) | add")" "0:100" \
-		"wakelat: 100 wake-ups in $name are 100"
+	check "wakelat: 100 wake-ups in $name are 100" all_counted "${pair%:*}" 100 "$name"
 done
 tap_is "$(rows 'map(.lost) | add')" 0 "wakelat: and none is lost"
 
-traced_wakes futex 100 --no-probes
-tap_is "$(rows 'map(select(.primitive == "futex").count) | add')" 100 "wakelat: a futex is one without probes too"
-traced_wakes sem 100 --no-probes
-tap_is "$(rows 'map(select(.primitive == "futex").count) | add')" 100 "wakelat: a semaphore is a futex without probes"
+check "wakelat: a futex is one without probes too" all_counted futex 100 futex --no-probes
+check "wakelat: a semaphore is a futex without probes" all_counted sem 100 futex --no-probes
 traced_wakes sem 100 --raw
 tap_is "$(rows 'map(select(.processor).count) | add >= 100')" true "wakelat: raw tracepoints see them, too"
-traced_wakes pipe 50 -t
+all_counted pipe 50 pipe -t >/dev/null
 tap_is "$(rows 'map(select(.primitive == "pipe" and .tid != .pid).count) | add')" 50 "wakelat: by thread: the one that is woken"
 tap_is "$(rows 'map(.tid) | unique | length > 1')" true "wakelat: by thread: another one is apart"
 
-traced_wakes burner 40
+all_counted burner 40 futex >/dev/null
 tap_is "$(rows 'map(select(.primitive == "futex")) | [(map(.count) | add), (map(.processor) | unique)]')" '[40,["same"]]' \
 	"wakelat: a burner on the processor: all wake-ups are on the same one"
 tap_is "$(rows 'map(select(.primitive == "futex" and .preempting == false).queue_p50_ns >= 5000000 * 15 / 16) | length > 0 and all')" true \
