@@ -193,6 +193,7 @@ $(foreach t,$(TOOL_NAMES),$(eval $(O)/tools/$(t): $(call tool_objs,$(t))))
 $(O)/tools/tl-giltest $(O)/tools/tl-wakelat $(O)/tools/tl-trace: \
 	$(O)/tools/plot/gnuplot.o $(O)/tools/output/output.o
 $(O)/tools/tl-hist: $(O)/tools/output/output.o
+$(TOOLS): $(O)/tools/text/args.o
 $(O)/tools/tl-wakelat $(O)/tools/tl-trace: $(O)/tools/text/time.o
 # Of what the tracers' two sides share, and their objects.
 $(O)/tools/trace/%.o: CPPFLAGS += -I. -I$(O)/bpf

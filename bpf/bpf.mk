@@ -19,10 +19,11 @@ BPF_FLAGS := -g -O2 -Wall -Wextra -Wno-unused-parameter -target bpf -mcpu=v3 \
 	-idirafter /usr/include/$(shell uname -m)-linux-gnu \
 	-D__TARGET_ARCH_$(BPF_ARCH) -Ibpf
 
-# An object of the same name with _raw: the same source, with raw tracepoints.
+# An object of the same name with _raw: the same source, with raw tracepoints. Parts of
+# an object have none.
 BPF_SRCS := $(sort $(wildcard bpf/*.bpf.c))
 BPF_NAMES := $(patsubst bpf/%.bpf.c,%,$(BPF_SRCS))
-BPF_RAW := $(patsubst %,%_raw,$(filter-out %_usdt,$(BPF_NAMES)))
+BPF_RAW := $(patsubst %,%_raw,$(filter-out %_usdt %_calls,$(BPF_NAMES)))
 BPF_OBJS := $(patsubst %,$(O)/bpf/%.bpf.o,$(BPF_NAMES) $(BPF_RAW))
 BPF_SKELETONS := $(BPF_OBJS:%.bpf.o=%.skel.h)
 
