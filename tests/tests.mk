@@ -107,6 +107,7 @@ check-aarch64:
 # The tests in a virtual machine, with all of its kernels.
 .PHONY: check-vm
 check-vm: packages-check
+	$(Q)$(MAKE) --no-print-directory test-programs TARGETS="threads gil"
 	$(Q)TL_VM_KERNELS=all $(MAKE) --no-print-directory run-tests TARGETS="vm kmod" RUNNER_FLAGS="-T 4"
 
 # Ten minutes of storms, as they are and under the thread sanitizer.
