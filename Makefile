@@ -84,7 +84,7 @@ PRELOAD_CHECKED := $(O)/preload-checked/libtasklet-preload.so
 include bpf/bpf.mk
 TOOL_NAMES := $(basename $(notdir $(wildcard tools/tl-*.c)))
 ifneq ($(BPF),yes)
-TOOL_NAMES := $(filter-out tl-trace,$(TOOL_NAMES))
+TOOL_NAMES := $(filter-out tl-trace tl-sched,$(TOOL_NAMES))
 endif
 TOOLS := $(TOOL_NAMES:%=$(O)/tools/%)
 SO := $(O)/libtasklet.so.$(VERSION)
@@ -181,10 +181,12 @@ FOLDER_tl-giltest := giltest
 FOLDER_tl-run := run
 FOLDER_tl-wakelat := wakelat
 FOLDER_tl-trace := trace
+FOLDER_tl-sched := sched
 LDLIBS_tl-testserver := -lhttp_parser
 LDLIBS_tl-giltest := -lm
 LDLIBS_tl-wakelat := -lm
 LDLIBS_tl-trace := -lbpf -lelf -lm
+LDLIBS_tl-sched := -lbpf -lelf
 tool_objs = $(if $(FOLDER_$(1)),$(patsubst %.c,$(O)/%.o,$(sort \
 	$(wildcard tools/$(FOLDER_$(1))/*.c))))
 TOOL_OBJS := $(foreach t,$(TOOL_NAMES),$(call tool_objs,$(t)))
@@ -194,9 +196,12 @@ $(O)/tools/tl-giltest $(O)/tools/tl-wakelat $(O)/tools/tl-trace: \
 	$(O)/tools/plot/gnuplot.o $(O)/tools/output/output.o
 $(O)/tools/tl-hist: $(O)/tools/output/output.o
 $(O)/tools/tl-wakelat $(O)/tools/tl-trace: $(O)/tools/text/time.o
-# Of what the tracers' two sides share, and their objects.
-$(O)/tools/trace/%.o: CPPFLAGS += -I. -I$(O)/bpf
-$(call tool_objs,tl-trace): | $(BPF_SKELETONS)
+# Of what the two sides share, the kernel's and ours, and the objects.
+$(O)/tools/trace/%.o $(O)/tools/sched/%.o $(O)/tools/tl-sched.o: CPPFLAGS += -I. -I$(O)/bpf
+$(call tool_objs,tl-trace) $(call tool_objs,tl-sched): | $(BPF_SKELETONS)
+# It finds probes, and its command, as tl-trace does.
+$(O)/tools/tl-sched: $(O)/tools/trace/object.o $(O)/tools/trace/symbol.o $(O)/tools/trace/target.o \
+	$(O)/tools/output/output.o
 # Its burner and its queue's lock are those of tl-giltest.
 $(O)/tools/tl-testserver: $(O)/tools/giltest/lock.o $(O)/tools/giltest/work.o
 $(O)/tools/tl-testserver.o $(call tool_objs,tl-testserver): | packages-demo

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only OR LGPL-2.1-or-later OR MIT
 #
-# The tracers: programs for the kernel, compiled by clang, each as an object that can
-# be loaded by itself and as a header that tl-trace includes.
+# The tracers and the scheduler: programs for the kernel, compiled by clang, each as an
+# object that can be loaded by itself and as a header that tl-trace or tl-sched includes.
 #
-#   BPF=no            leave them out, and tl-trace
+#   BPF=no            leave them out, and tl-trace and tl-sched
 #   VMLINUX_BTF=FILE  describe the kernel's types by that (the running kernel's)
 #   VMLINUX_H=FILE    ... or by this header; bpf/vmlinux-minimal.h has what is used
 #                     here and is taken where a builder has no BTF
@@ -19,10 +19,11 @@ BPF_FLAGS := -g -O2 -Wall -Wextra -Wno-unused-parameter -target bpf -mcpu=v3 \
 	-idirafter /usr/include/$(shell uname -m)-linux-gnu \
 	-D__TARGET_ARCH_$(BPF_ARCH) -Ibpf
 
-# An object of the same name with _raw: the same source, with raw tracepoints.
+# An object of the same name with _raw: the same source, with raw tracepoints. The
+# scheduler has none.
 BPF_SRCS := $(sort $(wildcard bpf/*.bpf.c))
 BPF_NAMES := $(patsubst bpf/%.bpf.c,%,$(BPF_SRCS))
-BPF_RAW := $(patsubst %,%_raw,$(filter-out %_usdt,$(BPF_NAMES)))
+BPF_RAW := $(patsubst %,%_raw,$(filter-out %_usdt gilsched,$(BPF_NAMES)))
 BPF_OBJS := $(patsubst %,$(O)/bpf/%.bpf.o,$(BPF_NAMES) $(BPF_RAW))
 BPF_SKELETONS := $(BPF_OBJS:%.bpf.o=%.skel.h)
 

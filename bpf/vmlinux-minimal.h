@@ -44,12 +44,22 @@ struct files_struct {
 	struct fdtable *fdt;
 };
 
+struct cpumask;
+
+/* Of kernels with sched_ext. */
+struct sched_ext_entity {
+	__u64 slice;
+	__u32 flags;
+};
+
 struct task_struct {
 	unsigned int flags;
 	int pid;
 	int tgid;
 	char comm[16];
 	struct files_struct *files;
+	const struct cpumask *cpus_ptr;
+	struct sched_ext_entity scx;
 };
 
 #pragma clang attribute pop

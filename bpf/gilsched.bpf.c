@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A scheduler for threads that ask for it (SCHED_EXT) and share a global lock.
+ *
+ * There is a queue for each rank, first come, first served, and they are served in
+ * the ranks' order: threads that come back from a call that may block; those that
+ * waited for the lock; those that have it; those that compute. A thread that has the
+ * lock comes before those that compute only if somebody waits for a lock; if not,
+ * they take turns. Who comes with a high rank stops one that computes, or (IO) one
+ * that has a lock, but never the owner of the lock that it waits for itself.
+ *
+ * Bound: each processor gives a slice to each queue that has not been empty for
+ * `starve`, and none is taken from it; so no thread waits for ever for those that come
+ * before it. An IO thread that has computed for a whole slice is one that computes
+ * until it sleeps.
+ */
+#include "gilsched.bpf.h"
+#include "gilsched-usdt.bpf.h"
+
+#define LIMBO GILSCHED_RANKS	/* a queue that nobody serves */
+#define LOOK_MAX 32		/* processors, for one to stop */
+
+/* --- ranks ------------------------------------------------------------------------------------------------------------ */
+
+static __always_inline __u32 rank_of(struct task_struct *p, const struct thread *t)
+{
+	__u32 tid = p->pid, *mark = bpf_map_lookup_elem(&tl_marks, &tid);
+
+	if (mark && *mark)
+		return *mark == GILSCHED_MARK_IO ? GILSCHED_IO : GILSCHED_CPU;
+	if (!t)
+		return GILSCHED_CPU;
+	if (t->owns)
+		return GILSCHED_OWNER;
+	if (t->used_up)
+		return GILSCHED_CPU;
+	if (t->io)
+		return GILSCHED_IO;
+	return t->waits ? GILSCHED_GIL : GILSCHED_CPU;
+}
+
+static __always_inline void count_dispatch(__u32 rank)
+{
+	struct gilsched_stats *s = FIRST(stats);
+
+	if (s && rank < GILSCHED_RANKS)
+		s->dispatched[rank]++;
+}
+
+/* --- who comes ---------------------------------------------------------------------------------------------------------- */
+
+SEC("struct_ops/gilsched_select_cpu")
+__s32 BPF_PROG(gilsched_select_cpu, struct task_struct *p, __s32 prev_cpu, __u64 wake_flags)
+{
+	const struct gilsched_settings *s = FIRST(settings);
+	bool is_idle = false;
+	__s32 cpu = scx_bpf_select_cpu_dfl(p, prev_cpu, wake_flags, &is_idle);
+
+	if (is_idle && s && !s->hold) {
+		count_dispatch(rank_of(p, thread_of(p)));
+		scx_insert(p, SCX_DSQ_LOCAL, s->slice_ns, 0);
+	}
+	return cpu;
+}
+
+/* What a thread with that rank may do to the processor's present one. */
+enum claim { CLAIM_NONE, CLAIM_SPARED, CLAIM_OWNER, CLAIM_CPU };
+
+static __always_inline enum claim claim(const struct cpu *c, struct task_struct *p, __u32 rank,
+					const struct thread *t)
+{
+	if (!c->tid || c->owed)
+		return CLAIM_NONE;
+	if (!c->owns)
+		return c->rank > GILSCHED_GIL ? CLAIM_CPU : CLAIM_NONE;
+	if (t && t->waits == c->owns && c->tgid == (__u32)p->tgid)
+		return CLAIM_SPARED;
+	return rank == GILSCHED_IO ? CLAIM_OWNER : CLAIM_NONE;
+}
+
+/* Has a processor stop what it does: one that computes, or else one that has a lock. */
+static __always_inline void stop_one(struct task_struct *p, __u32 rank, const struct thread *t, __u32 count)
+{
+	__u32 cpu = scx_bpf_task_cpu(p), i;
+	enum claim best = CLAIM_NONE, found;
+	__s32 victim = -1;
+	struct cpu *c;
+
+	/* Where it ran last comes first: its cache is there. */
+	for (i = 0; i < LOOK_MAX && i < count && best < CLAIM_CPU; i++, cpu++) {
+		if (cpu >= count)
+			cpu = 0;
+		c = cpu_of(cpu);
+		if (!c || !bpf_cpumask_test_cpu(cpu, p->cpus_ptr))
+			continue;
+		found = claim(c, p, rank, t);
+		if (found > best) {
+			best = found;
+			victim = (__s32)cpu;
+		}
+	}
+	if (best == CLAIM_SPARED) {
+		COUNT(spared);
+	} else if (best > CLAIM_SPARED) {
+		COUNT(kicks);
+		scx_bpf_kick_cpu(victim, SCX_KICK_PREEMPT);
+	}
+}
+
+static __always_inline void notice(struct task_struct *p, __u32 rank, __u32 count)
+{
+	__s32 idle = scx_bpf_pick_idle_cpu(p->cpus_ptr, 0);
+
+	/* It has become so since it was looked for, or nobody has looked. */
+	if (idle >= 0)
+		scx_bpf_kick_cpu(idle, SCX_KICK_IDLE);
+	else if (rank <= GILSCHED_GIL)
+		stop_one(p, rank, thread_of(p), count);
+}
+
+SEC("struct_ops/gilsched_enqueue")
+void BPF_PROG(gilsched_enqueue, struct task_struct *p, __u64 enq_flags)
+{
+	const struct gilsched_settings *s = FIRST(settings);
+	__u32 rank = rank_of(p, thread_of(p));
+
+	if (!s || rank >= GILSCHED_RANKS)
+		return;
+	if (s->hold) {
+		scx_insert(p, LIMBO, s->slice_ns, enq_flags);
+		return;
+	}
+	if (!scx_bpf_dsq_nr_queued(rank))
+		since_ns[rank] = bpf_ktime_get_ns();
+	scx_insert(p, rank, s->slice_ns, enq_flags);
+	notice(p, rank, s->cpus);
+}
+
+/* --- who is next ---------------------------------------------------------------------------------------------------------- */
+
+static __always_inline bool move(__u32 rank)
+{
+	if (!scx_move_to_local(rank))
+		return false;
+	count_dispatch(rank);
+	return true;
+}
+
+/* The queue has waited for too long, for this processor to serve it. */
+static __always_inline bool starves(const struct cpu *c, __u32 rank, __u64 now, __u64 starve_ns)
+{
+	__u64 since = since_ns[rank];
+
+	if (c->served_ns[rank] > since)
+		since = c->served_ns[rank];
+	return now > since + starve_ns && scx_bpf_dsq_nr_queued(rank) > 0;
+}
+
+static __always_inline bool move_starved(struct cpu *c, __u64 starve_ns)
+{
+	__u64 now = bpf_ktime_get_ns();
+	__u32 rank;
+
+	#pragma unroll
+	for (rank = GILSCHED_RANKS - 1; rank > GILSCHED_IO; rank--) {
+		if (!starves(c, rank, now, starve_ns) || !move(rank))
+			continue;
+		c->owes = true;
+		COUNT(starved);
+		return true;
+	}
+	return false;
+}
+
+/* It has run until its slice was over, or for others. */
+static __always_inline void note_slice(struct task_struct *p, struct thread *t)
+{
+	if (p->scx.slice || t->used_up)
+		return;
+	if (t->io && !t->owns)
+		COUNT(used_up);
+	t->used_up = true;
+}
+
+/* The rank of one that could go on; GILSCHED_RANKS: it can't. */
+static __always_inline __u32 rank_of_previous(struct task_struct *prev)
+{
+	struct thread *t;
+
+	if (!prev || !(prev->scx.flags & SCX_TASK_QUEUED))
+		return GILSCHED_RANKS;
+	t = thread_of(prev);
+	if (t)
+		note_slice(prev, t);
+	return rank_of(prev, t);
+}
+
+/* Whether the queue has somebody, or @kept has that rank and goes on: nobody is moved. */
+#define SERVE(rank, kept) (move(rank) || (kept) == (rank))
+
+SEC("struct_ops/gilsched_dispatch")
+void BPF_PROG(gilsched_dispatch, __s32 cpu, struct task_struct *prev)
+{
+	const struct gilsched_settings *s = FIRST(settings);
+	__u32 kept = rank_of_previous(prev);
+	struct cpu *c = cpu_of(cpu);
+	bool owner_first;
+
+	if (!s || !c || move_starved(c, s->starve_ns))
+		return;
+	if (SERVE(GILSCHED_IO, kept) || SERVE(GILSCHED_GIL, kept))
+		return;
+	owner_first = waiting || c->served_ns[GILSCHED_OWNER] < c->served_ns[GILSCHED_CPU];
+	if (owner_first && SERVE(GILSCHED_OWNER, kept))
+		return;
+	if (SERVE(GILSCHED_CPU, kept))
+		return;
+	move(GILSCHED_OWNER);
+}
+
+/* --- who runs --------------------------------------------------------------------------------------------------------------- */
+
+SEC("struct_ops/gilsched_running")
+void BPF_PROG(gilsched_running, struct task_struct *p)
+{
+	struct cpu *c = cpu_of(scx_bpf_task_cpu(p));
+	struct thread *t = thread_of(p);
+	__u32 rank = rank_of(p, t);
+
+	if (!c || rank >= GILSCHED_RANKS)
+		return;
+	c->rank = rank;
+	c->owed = c->owes;
+	c->owes = false;
+	c->served_ns[rank] = bpf_ktime_get_ns();
+	c->tgid = p->tgid;
+	c->owns = t ? t->owns : 0;
+	c->tid = p->pid;
+}
+
+SEC("struct_ops/gilsched_stopping")
+void BPF_PROG(gilsched_stopping, struct task_struct *p, bool runnable)
+{
+	struct cpu *c = cpu_of(scx_bpf_task_cpu(p));
+	struct thread *t = thread_of(p);
+
+	if (c)
+		c->tid = 0;
+	if (t && runnable)
+		note_slice(p, t);
+}
+
+SEC("struct_ops/gilsched_quiescent")
+void BPF_PROG(gilsched_quiescent, struct task_struct *p, __u64 deq_flags)
+{
+	struct thread *t = thread_of(p);
+
+	if (t && deq_flags & SCX_DEQ_SLEEP)
+		t->used_up = false;
+}
+
+/* --- who belongs here --------------------------------------------------------------------------------------------------------- */
+
+SEC("struct_ops/gilsched_enable")
+void BPF_PROG(gilsched_enable, struct task_struct *p)
+{
+	/* A probe's program might find no memory. */
+	thread_make(p);
+	COUNT(asked);
+}
+
+SEC("struct_ops/gilsched_disable")
+void BPF_PROG(gilsched_disable, struct task_struct *p)
+{
+	COUNT(left);
+}
+
+/* Of all threads, also those that did not ask but use a lock. */
+SEC("struct_ops/gilsched_exit_task")
+void BPF_PROG(gilsched_exit_task, struct task_struct *p, struct scx_exit_task_args *args)
+{
+	struct thread *t = thread_of(p);
+	__u32 tid = p->pid;
+
+	if (t)
+		set_waits(t, 0);
+	bpf_map_delete_elem(&tl_marks, &tid);
+}
+
+/* --- from begin to end ---------------------------------------------------------------------------------------------------------- */
+
+/* The loader makes it one that may sleep. */
+SEC("struct_ops/gilsched_init")
+__s32 BPF_PROG(gilsched_init)
+{
+	__s32 r = 0;
+	__u32 dsq;
+
+	for (dsq = 0; dsq <= LIMBO && !r; dsq++)
+		r = scx_bpf_create_dsq(dsq, -1);
+	return r;
+}
+
+SEC("struct_ops/gilsched_exit")
+void BPF_PROG(gilsched_exit, struct scx_exit_info *info)
+{
+	struct gilsched_exit *e = FIRST(exits);
+
+	if (!e)
+		return;
+	bpf_probe_read_kernel_str(e->reason, sizeof(e->reason), info->reason);
+	bpf_probe_read_kernel_str(e->message, sizeof(e->message), info->msg);
+	e->code = info->exit_code;
+	e->kind = info->kind;
+}
+
+SEC(".struct_ops")
+struct sched_ext_ops gilsched = {
+	.select_cpu = (void *)gilsched_select_cpu,
+	.enqueue = (void *)gilsched_enqueue,
+	.dispatch = (void *)gilsched_dispatch,
+	.running = (void *)gilsched_running,
+	.stopping = (void *)gilsched_stopping,
+	.quiescent = (void *)gilsched_quiescent,
+	.exit_task = (void *)gilsched_exit_task,
+	.enable = (void *)gilsched_enable,
+	.disable = (void *)gilsched_disable,
+	.init = (void *)gilsched_init,
+	.exit = (void *)gilsched_exit,
+	.flags = SCX_OPS_SWITCH_PARTIAL,
+	.timeout_ms = 5000,
+	.name = GILSCHED_NAME,
+};
+
+char LICENSE[] SEC("license") = "GPL";
