@@ -78,36 +78,52 @@ static __always_inline enum claim claim(const struct cpu *c, struct task_struct 
 	return rank == GILSCHED_IO ? CLAIM_OWNER : CLAIM_NONE;
 }
 
-/* Has a processor stop what it does: one that computes, or else one that has a lock. */
-static __always_inline void stop_one(struct task_struct *p, __u32 rank, const struct thread *t, __u32 count)
+struct look {
+	struct task_struct *p;
+	const struct thread *t;
+	__u32 rank, first, cpus;
+	enum claim best;
+	__s32 victim;
+};
+
+/* The verifier takes too long over a plain loop. Returns whether to stop. */
+static long look_at(__u32 i, struct look *look)
 {
-	__u32 cpu = scx_bpf_task_cpu(p), i;
-	enum claim best = CLAIM_NONE, found;
-	__s32 victim = -1;
+	__u32 cpu = look->first + i;
+	enum claim found;
 	struct cpu *c;
 
-	/* Where it ran last comes first: its cache is there. */
-	for (i = 0; i < LOOK_MAX && i < count && best < CLAIM_CPU; i++, cpu++) {
-		if (cpu >= count)
-			cpu = 0;
-		c = cpu_of(cpu);
-		if (!c || !bpf_cpumask_test_cpu(cpu, p->cpus_ptr))
-			continue;
-		found = claim(c, p, rank, t);
-		if (found > best) {
-			best = found;
-			victim = (__s32)cpu;
-		}
+	if (cpu >= look->cpus)
+		cpu -= look->cpus;
+	c = cpu_of(cpu);
+	if (!c || !bpf_cpumask_test_cpu(cpu, look->p->cpus_ptr))
+		return 0;
+	found = claim(c, look->p, look->rank, look->t);
+	if (found > look->best) {
+		look->best = found;
+		look->victim = (__s32)cpu;
 	}
-	if (best == CLAIM_SPARED) {
+	return found == CLAIM_CPU;
+}
+
+/* Has a processor stop what it does: one that computes, or else one that has a lock. */
+static __always_inline void stop_one(struct task_struct *p, __u32 rank, const struct thread *t, __u32 cpus)
+{
+	/* Where it ran last comes first: its cache is there. */
+	struct look look = {
+		.p = p, .t = t, .rank = rank, .first = scx_bpf_task_cpu(p), .cpus = cpus,
+	};
+
+	bpf_loop(cpus < LOOK_MAX ? cpus : LOOK_MAX, look_at, &look, 0);
+	if (look.best == CLAIM_SPARED) {
 		COUNT(spared);
-	} else if (best > CLAIM_SPARED) {
+	} else if (look.best > CLAIM_SPARED) {
 		COUNT(kicks);
-		scx_bpf_kick_cpu(victim, SCX_KICK_PREEMPT);
+		scx_bpf_kick_cpu(look.victim, SCX_KICK_PREEMPT);
 	}
 }
 
-static __always_inline void notice(struct task_struct *p, __u32 rank, __u32 count)
+static __always_inline void notice(struct task_struct *p, __u32 rank, __u32 cpus)
 {
 	__s32 idle = scx_bpf_pick_idle_cpu(p->cpus_ptr, 0);
 
@@ -115,7 +131,7 @@ static __always_inline void notice(struct task_struct *p, __u32 rank, __u32 coun
 	if (idle >= 0)
 		scx_bpf_kick_cpu(idle, SCX_KICK_IDLE);
 	else if (rank <= GILSCHED_GIL)
-		stop_one(p, rank, thread_of(p), count);
+		stop_one(p, rank, thread_of(p), cpus);
 }
 
 SEC("struct_ops/gilsched_enqueue")

@@ -44,7 +44,9 @@ struct files_struct {
 	struct fdtable *fdt;
 };
 
-struct cpumask;
+struct cpumask {
+	unsigned long bits[1];
+};
 
 /* Of kernels with sched_ext. */
 struct sched_ext_entity {
@@ -58,7 +60,7 @@ struct task_struct {
 	int tgid;
 	char comm[16];
 	struct files_struct *files;
-	const struct cpumask *cpus_ptr;
+	const void *cpus_ptr;	/* or else clang leaves out what struct cpumask is */
 	struct sched_ext_entity scx;
 };
 
