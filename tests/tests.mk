@@ -48,10 +48,12 @@ test-programs: $(filter $(RUNNER),$(RUN_TESTS)) $(TEST_PROGS) $(TEST_CXX_PROGS)
 include tests/explore/explore.mk
 include tests/preload/preload.mk
 include tests/trace/trace.mk
+include tests/sched/sched.mk
 
 run-tests: test-programs $(if $(TEST_SCRIPTS),lib tools) \
 		$(if $(filter tests/preload/%,$(TEST_SCRIPTS)),$(PRELOAD_PROGS)) \
 		$(if $(filter tests/trace/%,$(TEST_SCRIPTS)),$(TRACE_PROGS)) \
+		$(if $(filter tests/sched/%,$(TEST_SCRIPTS)),$(SCHED_PROGS)) \
 		$(if $(filter tests/explore/%,$(TEST_SCRIPTS)),$(EXPLORE))
 	$(Q)O=$(abspath $(O)) TL_RUNNER=$(abspath $(RUNNER)) CC="$(CC)" \
 		$(RUNNER) $(RUNNER_FLAGS) $(TEST_PROGS) $(TEST_CXX_PROGS) $(TEST_SCRIPTS)
