@@ -277,7 +277,9 @@ lint: packages-lint
 		-Iinclude -Ilib lib tools
 	$(Q)mandoc -Tlint -W warning $(MAN_PAGES)
 	$(Q)for script in tools/install-packages tests/*/*.sh \
-			tests/harness/check-all .ci/run; do \
+			tests/harness/check-all tests/harness/apt-fetch \
+			tests/vm/common tests/vm/kernel tests/vm/headers \
+			tests/vm/build-module tests/vm/run tests/vm/init .ci/run; do \
 		bash -n $$script || exit 1; done
 	$(Q)! git grep -nE '[[:space:]]+$$' -- . ':!*.md' ':!*.svg'
 	$(Q)tests/product/floors.sh
@@ -285,7 +287,7 @@ lint: packages-lint
 help:
 	@sed -n 's/^# \{0,1\}//; 3,11p' Makefile
 	@echo 'Targets: lib tools install uninstall demo check check-checked check-asan check-ubsan'
-	@echo '         check-tsan check-valgrind check-aarch64 explore soak bench lint clean'
+	@echo '         check-tsan check-valgrind check-aarch64 check-vm explore soak bench lint clean'
 
 -include $(LIB_OBJS:.o=.d) $(PRELOAD_OBJS:.o=.d) \
 	$(PRELOAD_CHECKED_OBJS:.o=.d) $(TOOLS:%=%.d) $(TOOL_OBJS:.o=.d)

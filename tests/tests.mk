@@ -3,7 +3,7 @@
 # The part of the top Makefile that is about tests: every tests/TARGET/*.c is a
 # test program, every tests/TARGET/*.sh a test script; bench/ has benchmarks.
 
-TARGETS ?= $(filter-out harness bench peers fuzz vm,$(patsubst tests/%/,%,$(sort $(dir $(wildcard tests/*/*)))))
+TARGETS ?= $(filter-out harness bench peers fuzz,$(patsubst tests/%/,%,$(sort $(dir $(wildcard tests/*/*)))))
 RUN_TESTS := $(O)/tests/harness/run-tests
 # The one that is called: the host's, where the tests are for another machine.
 RUNNER ?= $(RUN_TESTS)
@@ -49,11 +49,13 @@ include tests/explore/explore.mk
 include tests/preload/preload.mk
 include tests/trace/trace.mk
 include tests/sched/sched.mk
+include tests/vm/vm.mk
 
 run-tests: test-programs $(if $(TEST_SCRIPTS),lib tools) \
 		$(if $(filter tests/preload/%,$(TEST_SCRIPTS)),$(PRELOAD_PROGS)) \
 		$(if $(filter tests/trace/%,$(TEST_SCRIPTS)),$(TRACE_PROGS)) \
 		$(if $(filter tests/sched/%,$(TEST_SCRIPTS)),$(SCHED_PROGS)) \
+		$(if $(filter tests/vm/%,$(TEST_SCRIPTS)),$(VM_PROGS)) \
 		$(if $(filter tests/explore/%,$(TEST_SCRIPTS)),$(EXPLORE))
 	$(Q)O=$(abspath $(O)) TL_RUNNER=$(abspath $(RUNNER)) CC="$(CC)" \
 		$(RUNNER) $(RUNNER_FLAGS) $(TEST_PROGS) $(TEST_CXX_PROGS) $(TEST_SCRIPTS)
@@ -100,6 +102,11 @@ check-aarch64:
 	+$(Q)$(call CHECKER,aarch64) TARGETS="$(CHECKED_TARGETS)" URING=no \
 		CROSS_COMPILE=aarch64-linux-gnu- LDFLAGS=-static \
 		RUNNER=$(abspath $(RUN_TESTS)) RUNNER_FLAGS="-T 6 -w qemu-aarch64"
+
+# The tests in a virtual machine, with all of its kernels.
+.PHONY: check-vm
+check-vm: packages-check
+	$(Q)TL_VM_KERNELS=all $(MAKE) --no-print-directory run-tests TARGETS=vm RUNNER_FLAGS="-T 4"
 
 # Ten minutes of storms, as they are and under the thread sanitizer.
 SOAK_SECONDS ?= 600
