@@ -28,12 +28,10 @@ static __always_inline void set_waits(struct thread *t, __u64 lock)
 	t->waits = lock;
 }
 
-#define ME() thread_make(bpf_get_current_task_btf())
-
 SEC("usdt")
 int BPF_USDT(tasklet_gil_wait, __u64 lock, __u64 class)
 {
-	struct thread *t = ME();
+	struct thread *t = thread_me();
 
 	if (t) {
 		t->io = class;
@@ -46,7 +44,7 @@ int BPF_USDT(tasklet_gil_wait, __u64 lock, __u64 class)
 SEC("usdt")
 int BPF_USDT(tasklet_gil_acquire, __u64 lock, __u64 class)
 {
-	struct thread *t = ME();
+	struct thread *t = thread_me();
 
 	if (t) {
 		t->io = class;
@@ -61,7 +59,7 @@ int BPF_USDT(tasklet_gil_acquire, __u64 lock, __u64 class)
 SEC("usdt")
 int BPF_USDT(tasklet_gil_release, __u64 lock)
 {
-	struct thread *t = ME();
+	struct thread *t = thread_me();
 
 	if (t) {
 		t->io = true;
@@ -73,7 +71,7 @@ int BPF_USDT(tasklet_gil_release, __u64 lock)
 SEC("usdt")
 int BPF_USDT(tasklet_gil_yield, __u64 lock)
 {
-	struct thread *t = ME();
+	struct thread *t = thread_me();
 
 	if (t) {
 		t->io = false;
@@ -86,7 +84,7 @@ int BPF_USDT(tasklet_gil_yield, __u64 lock)
 SEC("usdt")
 int BPF_USDT(tasklet_gil_keep, __u64 lock)
 {
-	struct thread *t = ME();
+	struct thread *t = thread_me();
 
 	if (t) {
 		t->io = true;
@@ -98,7 +96,7 @@ int BPF_USDT(tasklet_gil_keep, __u64 lock)
 SEC("usdt")
 int BPF_USDT(tasklet_gil_regain, __u64 lock, __u64 ok)
 {
-	struct thread *t = ME();
+	struct thread *t = thread_me();
 
 	if (t && ok)
 		set_owns(t, lock);

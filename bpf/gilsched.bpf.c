@@ -280,8 +280,6 @@ void BPF_PROG(gilsched_quiescent, struct task_struct *p, __u64 deq_flags)
 SEC("struct_ops/gilsched_enable")
 void BPF_PROG(gilsched_enable, struct task_struct *p)
 {
-	/* A probe's program might find no memory. */
-	thread_make(p);
 	COUNT(asked);
 }
 
@@ -300,6 +298,7 @@ void BPF_PROG(gilsched_exit_task, struct task_struct *p, struct scx_exit_task_ar
 
 	if (t)
 		set_waits(t, 0);
+	bpf_map_delete_elem(&threads, &tid);
 	bpf_map_delete_elem(&tl_marks, &tid);
 }
 

@@ -2,11 +2,15 @@
 /*
  * What the scheduler knows of threads and processors.
  *
- * A thread's state is in the thread itself and is written by programs that run in
- * its context, at the library's probes; nobody who is not root can. A processor's is
- * what its present thread is, for those who look for one to stop. A probe's program
- * stays on its processor, but may be preempted: it writes the thread's state before
- * the processor's, which is filled in from the thread's whenever it goes on.
+ * A thread's state is written by programs that run in its context, at the library's
+ * probes; nobody who is not root can. It is in a table with room made in advance, not
+ * in the task itself: since 7.x the kernel can allocate nothing for that at a probe on
+ * processors without a double-word compare-and-swap.
+ *
+ * A processor's state is what its present thread is, for those who look for one to
+ * stop. A probe's program stays on its processor, but may be preempted: it writes the
+ * thread's state before the processor's, which is filled in from the thread's whenever
+ * that goes on.
  */
 #ifndef TL_BPF_GILSCHED_BPF_H
 #define TL_BPF_GILSCHED_BPF_H
@@ -31,10 +35,11 @@ struct cpu {
 	__u64 served_ns[GILSCHED_RANKS];
 };
 
+/* By its number; an entry is there from its first probe to its end. */
 struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u32);
 	__type(value, struct thread);
 } threads SEC(".maps");
 
@@ -93,12 +98,20 @@ static __always_inline struct cpu *cpu_of(__u32 number)
 
 static __always_inline struct thread *thread_of(struct task_struct *p)
 {
-	return bpf_task_storage_get(&threads, p, 0, 0);
+	__u32 tid = p->pid;
+
+	return bpf_map_lookup_elem(&threads, &tid);
 }
 
-static __always_inline struct thread *thread_make(struct task_struct *p)
+static __always_inline struct thread *thread_me(void)
 {
-	return bpf_task_storage_get(&threads, p, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	__u32 tid = (__u32)bpf_get_current_pid_tgid();
+	struct thread zero = {}, *t = bpf_map_lookup_elem(&threads, &tid);
+
+	if (t)
+		return t;
+	bpf_map_update_elem(&threads, &tid, &zero, BPF_NOEXIST);
+	return bpf_map_lookup_elem(&threads, &tid);
 }
 
 #endif
