@@ -68,6 +68,10 @@ int BPF_USDT(tasklet_gil_release, __u64 lock)
 	return 0;
 }
 
+/*
+ * It will wait for it, and may have to stop before it says so: if the lock is given back
+ * to it by then, nobody must run before it.
+ */
 SEC("usdt")
 int BPF_USDT(tasklet_gil_yield, __u64 lock)
 {
@@ -76,6 +80,7 @@ int BPF_USDT(tasklet_gil_yield, __u64 lock)
 	if (t) {
 		t->io = false;
 		set_owns(t, 0);
+		set_waits(t, lock);
 	}
 	return 0;
 }

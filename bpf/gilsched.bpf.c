@@ -113,14 +113,19 @@ static __always_inline void stop_one(struct task_struct *p, __u32 rank, const st
 	struct look look = {
 		.p = p, .t = t, .rank = rank, .first = scx_bpf_task_cpu(p), .cpus = cpus,
 	};
+	struct cpu *c;
 
 	bpf_loop(cpus < LOOK_MAX ? cpus : LOOK_MAX, look_at, &look, 0);
 	if (look.best == CLAIM_SPARED) {
 		COUNT(spared);
-	} else if (look.best > CLAIM_SPARED) {
-		COUNT(kicks);
-		scx_bpf_kick_cpu(look.victim, SCX_KICK_PREEMPT);
+		return;
 	}
+	c = look.best ? cpu_of(look.victim) : NULL;
+	if (!c)
+		return;
+	COUNT(kicks);
+	c->kicked = true;
+	scx_bpf_kick_cpu(look.victim, SCX_KICK_PREEMPT);
 }
 
 static __always_inline void notice(struct task_struct *p, __u32 rank, __u32 cpus)
@@ -188,10 +193,10 @@ static __always_inline bool move_starved(struct cpu *c, __u64 starve_ns)
 	return false;
 }
 
-/* It has run until its slice was over, or for others. */
-static __always_inline void note_slice(struct task_struct *p, struct thread *t)
+/* It has run until its slice was over: not one that had to stop for another one. */
+static __always_inline void note_slice(struct task_struct *p, struct thread *t, const struct cpu *c)
 {
-	if (p->scx.slice || t->used_up)
+	if (p->scx.slice || t->used_up || c->kicked)
 		return;
 	if (t->io && !t->owns)
 		COUNT(used_up);
@@ -199,7 +204,7 @@ static __always_inline void note_slice(struct task_struct *p, struct thread *t)
 }
 
 /* The rank of one that could go on; GILSCHED_RANKS: it can't. */
-static __always_inline __u32 rank_of_previous(struct task_struct *prev)
+static __always_inline __u32 rank_of_previous(struct task_struct *prev, const struct cpu *c)
 {
 	struct thread *t;
 
@@ -207,7 +212,7 @@ static __always_inline __u32 rank_of_previous(struct task_struct *prev)
 		return GILSCHED_RANKS;
 	t = thread_of(prev);
 	if (t)
-		note_slice(prev, t);
+		note_slice(prev, t, c);
 	return rank_of(prev, t);
 }
 
@@ -218,11 +223,14 @@ SEC("struct_ops/gilsched_dispatch")
 void BPF_PROG(gilsched_dispatch, __s32 cpu, struct task_struct *prev)
 {
 	const struct gilsched_settings *s = FIRST(settings);
-	__u32 kept = rank_of_previous(prev);
 	struct cpu *c = cpu_of(cpu);
 	bool owner_first;
+	__u32 kept;
 
-	if (!s || !c || move_starved(c, s->starve_ns))
+	if (!s || !c)
+		return;
+	kept = rank_of_previous(prev, c);
+	if (move_starved(c, s->starve_ns))
 		return;
 	if (SERVE(GILSCHED_IO, kept) || SERVE(GILSCHED_GIL, kept))
 		return;
@@ -247,7 +255,7 @@ void BPF_PROG(gilsched_running, struct task_struct *p)
 		return;
 	c->rank = rank;
 	c->owed = c->owes;
-	c->owes = false;
+	c->owes = c->kicked = false;
 	c->served_ns[rank] = bpf_ktime_get_ns();
 	c->tgid = p->tgid;
 	c->owns = t ? t->owns : 0;
@@ -260,10 +268,11 @@ void BPF_PROG(gilsched_stopping, struct task_struct *p, bool runnable)
 	struct cpu *c = cpu_of(scx_bpf_task_cpu(p));
 	struct thread *t = thread_of(p);
 
-	if (c)
-		c->tid = 0;
+	if (!c)
+		return;
+	c->tid = 0;
 	if (t && runnable)
-		note_slice(p, t);
+		note_slice(p, t, c);
 }
 
 SEC("struct_ops/gilsched_quiescent")

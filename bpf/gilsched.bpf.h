@@ -32,6 +32,7 @@ struct cpu {
 	__u32 rank;		/* as it was when it began to run */
 	bool owed;		/* its slice is the bound on starvation: not to be cut */
 	bool owes;		/* the next one's is */
+	bool kicked;		/* it had to stop for another one: its slice was cut */
 	__u64 served_ns[GILSCHED_RANKS];
 };
 

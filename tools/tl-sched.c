@@ -27,7 +27,7 @@ static const struct argp_option options[] = {
 	{ "file", 'f', "FILE", 0, "Know those of all processes that have this library "
 	  "or program mapped", 0 },
 	{ "slice", OPT_SLICE, "TIME", 0, "How long a thread runs before others of "
-	  "its rank do (5ms)", 0 },
+	  "its rank do (3ms)", 0 },
 	{ "starve", OPT_STARVE, "TIME", 0, "How long a rank may wait for those before "
 	  "it (20ms)", 0 },
 	{ "duration", 'd', "TIME", 0, "So long: 5, 500ms (until the command ends, or "
@@ -193,7 +193,7 @@ int main(int argc, char **argv)
 		options, parse_option, args_doc, doc, NULL, NULL, NULL
 	};
 	struct command_line c = {
-		.request = { .slice_ns = 5 * MS, .starve_ns = 20 * MS },
+		.request = { .slice_ns = 3 * MS, .starve_ns = 20 * MS },
 	};
 
 	argp_program_version_hook = print_version;
