@@ -61,11 +61,11 @@ struct command_line {
 };
 
 static uint64_t parse_time(struct argp_state *state, const char *what,
-			   const char *arg, uint64_t unit, uint64_t max)
+			   const char *arg, uint64_t max)
 {
 	uint64_t ns;
 
-	if (tl__parse_duration_ns(arg, unit, MS, max, &ns))
+	if (tl__parse_duration_ns(arg, 1000 * MS, MS, max, &ns))
 		argp_error(state, "%s: '%s' is no time, or not one from 1ms to %g s",
 			   what, arg, (double)max / 1e9);
 	return ns;
@@ -152,18 +152,16 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		c->request.file = arg;
 		break;
 	case OPT_SLICE:
-		c->request.slice_ns = parse_time(state, "slice", arg, MS, 1000 * MS);
+		c->request.slice_ns = parse_time(state, "slice", arg, 1000 * MS);
 		break;
 	case OPT_STARVE:
-		c->request.starve_ns = parse_time(state, "starve", arg, MS, 2000 * MS);
+		c->request.starve_ns = parse_time(state, "starve", arg, 2000 * MS);
 		break;
 	case 'd':
-		r->duration_ns = parse_time(state, "duration", arg, 1000 * MS,
-					    86400000 * MS);
+		r->duration_ns = parse_time(state, "duration", arg, 86400000 * MS);
 		break;
 	case 'i':
-		r->interval_ns = parse_time(state, "interval", arg, 1000 * MS,
-					    86400000 * MS);
+		r->interval_ns = parse_time(state, "interval", arg, 86400000 * MS);
 		break;
 	case 'j':
 		r->json = true;
