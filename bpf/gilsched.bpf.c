@@ -106,8 +106,8 @@ static long look_at(__u32 i, struct look *look)
 	return found == CLAIM_CPU;
 }
 
-/* Has a processor stop what it does: one that computes, or else one that has a lock. */
-static __always_inline void stop_one(struct task_struct *p, __u32 rank, const struct thread *t, __u32 cpus)
+/* Whether a processor stops what it does for it: one that computes, or else one that has a lock. */
+static __always_inline bool stop_one(struct task_struct *p, __u32 rank, const struct thread *t, __u32 cpus)
 {
 	/* Where it ran last comes first: its cache is there. */
 	struct look look = {
@@ -116,27 +116,46 @@ static __always_inline void stop_one(struct task_struct *p, __u32 rank, const st
 	struct cpu *c;
 
 	bpf_loop(cpus < LOOK_MAX ? cpus : LOOK_MAX, look_at, &look, 0);
-	if (look.best == CLAIM_SPARED) {
+	if (look.best == CLAIM_SPARED)
 		COUNT(spared);
-		return;
-	}
-	c = look.best ? cpu_of(look.victim) : NULL;
+	c = look.best > CLAIM_SPARED ? cpu_of(look.victim) : NULL;
 	if (!c)
-		return;
+		return false;
 	COUNT(kicks);
 	c->kicked = true;
 	scx_bpf_kick_cpu(look.victim, SCX_KICK_PREEMPT);
+	return true;
 }
 
-static __always_inline void notice(struct task_struct *p, __u32 rank, __u32 cpus)
+/* Whether some processor will look into the queues at once. */
+static __always_inline bool is_noticed(struct task_struct *p, __u32 rank, __u32 cpus)
 {
 	__s32 idle = scx_bpf_pick_idle_cpu(p->cpus_ptr, 0);
 
 	/* It has become so since it was looked for, or nobody has looked. */
-	if (idle >= 0)
+	if (idle >= 0) {
 		scx_bpf_kick_cpu(idle, SCX_KICK_IDLE);
-	else if (rank <= GILSCHED_GIL)
-		stop_one(p, rank, thread_of(p), cpus);
+		return true;
+	}
+	return rank <= GILSCHED_GIL && stop_one(p, rank, thread_of(p), cpus);
+}
+
+/*
+ * The processor runs a thread of another class, as one that has asked it something. When
+ * that is over it goes on with the thread that had to stop for it, and looks into no
+ * queue, unless somebody is before that one.
+ */
+static __always_inline bool goes_before(struct task_struct *p, __u32 rank, __u64 enq_flags)
+{
+	struct cpu *c = cpu_of(scx_bpf_task_cpu(p));
+
+	/* Not one that has just been stopped: the queues come next then. */
+	if (!c || c->tid || !(enq_flags & SCX_ENQ_WAKEUP))
+		return false;
+	if (rank > GILSCHED_GIL || (rank == GILSCHED_GIL && c->io_next))
+		return false;
+	c->io_next = rank == GILSCHED_IO;
+	return true;
 }
 
 SEC("struct_ops/gilsched_enqueue")
@@ -149,12 +168,14 @@ void BPF_PROG(gilsched_enqueue, struct task_struct *p, __u64 enq_flags)
 		return;
 	if (s->hold) {
 		scx_insert(p, LIMBO, s->slice_ns, enq_flags);
-		return;
+	} else if (is_noticed(p, rank, s->cpus) || !goes_before(p, rank, enq_flags)) {
+		if (!scx_bpf_dsq_nr_queued(rank))
+			since_ns[rank] = bpf_ktime_get_ns();
+		scx_insert(p, rank, s->slice_ns, enq_flags);
+	} else {
+		count_dispatch(rank);
+		scx_insert(p, SCX_DSQ_LOCAL, s->slice_ns, enq_flags | SCX_ENQ_HEAD);
 	}
-	if (!scx_bpf_dsq_nr_queued(rank))
-		since_ns[rank] = bpf_ktime_get_ns();
-	scx_insert(p, rank, s->slice_ns, enq_flags);
-	notice(p, rank, s->cpus);
 }
 
 /* --- who is next ---------------------------------------------------------------------------------------------------------- */
@@ -255,7 +276,7 @@ void BPF_PROG(gilsched_running, struct task_struct *p)
 		return;
 	c->rank = rank;
 	c->owed = c->owes;
-	c->owes = c->kicked = false;
+	c->owes = c->kicked = c->io_next = false;
 	c->served_ns[rank] = bpf_ktime_get_ns();
 	c->tgid = p->tgid;
 	c->owns = t ? t->owns : 0;

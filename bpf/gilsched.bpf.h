@@ -33,6 +33,7 @@ struct cpu {
 	bool owed;		/* its slice is the bound on starvation: not to be cut */
 	bool owes;		/* the next one's is */
 	bool kicked;		/* it had to stop for another one: its slice was cut */
+	bool io_next;		/* an IO thread is next, whatever the queues have */
 	__u64 served_ns[GILSCHED_RANKS];
 };
 

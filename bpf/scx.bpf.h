@@ -56,6 +56,7 @@ struct sched_ext_ops {
 #define SCX_OPS_SWITCH_PARTIAL	(1ULL << 3)	/* only threads that ask */
 #define SCX_DSQ_LOCAL		(1ULL << 63 | 2)
 #define SCX_ENQ_WAKEUP		1ULL
+#define SCX_ENQ_HEAD		(1ULL << 16)
 #define SCX_DEQ_SLEEP		1ULL
 #define SCX_KICK_IDLE		1ULL
 #define SCX_KICK_PREEMPT	2ULL

@@ -14,5 +14,20 @@ loads=
 if [ "${TL_VM_KERNELS:-}" = all ]; then
 	command -v stress-ng >/dev/null && loads=50 more=(-f "$(command -v stress-ng)")
 fi
-exec "$top/tests/vm/run" -k 7.x -t 400 -f "$build/tools/tl-sched" -f "$build/tests/sched/scenes" \
-	-f "$top/tests/sched/guest/policy" "${more[@]}" -- env "LOADS=$loads" /t/policy
+
+run() {
+	"$top/tests/vm/run" -k 7.x -t 400 -f "$build/tools/tl-sched" -f "$build/tests/sched/scenes" \
+		-f "$top/tests/sched/guest/policy" "${more[@]}" -- env "LOADS=$loads" /t/policy
+}
+
+# Two emulated processors do not always see it when the kernel changes its own code, as it does when a scheduler comes:
+# then it meets a breakpoint that it has taken away by then. No fault of what is tested; again.
+said=$(mktemp)
+trap 'rm -f "$said"' EXIT
+for ((i = 0; i < 4; i++)); do
+	run >"$said" 2>&1
+	status=$?
+	[ $status = 125 ] && grep -q 'Oops: int3' "$said" || break
+done
+cat "$said"
+exit $status

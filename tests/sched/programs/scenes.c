@@ -197,11 +197,12 @@ static void *spin(void *arg)
 	return arg;
 }
 
-static int order(void)
+static int order_of(bool io_first)
 {
 	pthread_t t[5];
 
-	new_gil("handoff:futex,sched=ext");
+	/* With a lock whose waiters sleep until they are woken. */
+	new_gil("ticks:futex,sched=ext");
 	t[0] = start(computes, NULL);
 	t[1] = start(blocks, NULL);
 	await_sleep(&sleeper[0]);
@@ -213,9 +214,12 @@ static int order(void)
 	t[4] = start(spin, NULL);
 	await(&spins);
 	wake(0);
+	if (io_first)
+		wake(1);
 	atomic_store(&give, true);
 	pthread_join(t[2], NULL);
-	wake(1);
+	if (!io_first)
+		wake(1);
 	atomic_store(&stop, true);
 	pthread_join(t[0], NULL);
 	pthread_join(t[1], NULL);
@@ -223,6 +227,17 @@ static int order(void)
 	pthread_join(t[4], NULL);
 	printf("came %s\n", came);
 	return strcmp(came, "IGC");
+}
+
+static int order(void)
+{
+	return order_of(false);
+}
+
+/* The other way round, it comes to the same. */
+static int order2(void)
+{
+	return order_of(true);
 }
 
 /* --- shares: what a thread gets done beside others ---------------------------------------------------------------------- */
@@ -455,7 +470,7 @@ int main(int argc, char **argv)
 		int (*run)(void);
 		bool as_it_is;	/* not taken out of the scheduler, to direct */
 	} scenes[] = {
-		{ "order", order, false }, { "starve", starve, false }, { "outside", outside, false },
+		{ "order", order, false }, { "order2", order2, false }, { "starve", starve, false }, { "outside", outside, false },
 		{ "spared", spared, false }, { "kicks", kicks, false }, { "late", late, false },
 		{ "untouched", untouched, false }, { "attached", attached, false }, { "policy", policy, true },
 	};
