@@ -40,7 +40,6 @@ static const struct setting {
 	  15 * TL__NS_PER_US },
 	{ "ticks", offsetof(struct tl__gil_settings, ticks), IS_NUMBER, 100 },
 	{ "yields", offsetof(struct tl__gil_settings, yields), IS_NUMBER, 100 },
-	{ "sched", offsetof(struct tl__gil_settings, is_ext), IS_CLASS, 0 },
 	{ "starve", offsetof(struct tl__gil_settings, starve_ns), IS_TIME,
 	  4 * TL__NS_PER_MS },
 	/*
@@ -50,6 +49,7 @@ static const struct setting {
 	 */
 	{ "slice", offsetof(struct tl__gil_settings, slice_ns), IS_TIME,
 	  600 * TL__NS_PER_US },
+	{ "sched", offsetof(struct tl__gil_settings, is_ext), IS_CLASS, 0 },
 };
 
 #define SETTINGS (sizeof(settings) / sizeof(*settings))
