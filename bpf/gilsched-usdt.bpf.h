@@ -28,17 +28,47 @@ static __always_inline void set_waits(struct thread *t, __u64 lock)
 	t->waits = lock;
 }
 
-SEC("usdt")
-int BPF_USDT(tasklet_gil_wait, __u64 lock, __u64 class)
+/* It has no lock from now on; @io: what it comes for one as; @waits: for which, or 0. */
+static __always_inline int has_none(bool io, __u64 waits)
 {
 	struct thread *t = thread_me();
 
 	if (t) {
-		t->io = class;
+		t->io = io;
 		set_owns(t, 0);
-		set_waits(t, lock);
+		set_waits(t, waits);
 	}
 	return 0;
+}
+
+SEC("usdt")
+int BPF_USDT(tasklet_gil_wait, __u64 lock, __u64 class)
+{
+	return has_none(class, lock);
+}
+
+/*
+ * It will wait for it, and may have to stop before it says so: if the lock is given back
+ * to it by then, nobody must run before it.
+ */
+SEC("usdt")
+int BPF_USDT(tasklet_gil_yield, __u64 lock)
+{
+	return has_none(false, lock);
+}
+
+/* To block, or to leave: if that is to compute, it will use up a slice. */
+SEC("usdt")
+int BPF_USDT(tasklet_gil_release, __u64 lock)
+{
+	return has_none(true, 0);
+}
+
+/* It has let go of it in a way that it can undo: for others that is a release. */
+SEC("usdt")
+int BPF_USDT(tasklet_gil_keep, __u64 lock)
+{
+	return has_none(true, 0);
 }
 
 SEC("usdt")
@@ -51,49 +81,6 @@ int BPF_USDT(tasklet_gil_acquire, __u64 lock, __u64 class)
 		t->used_up = false;
 		set_waits(t, 0);
 		set_owns(t, lock);
-	}
-	return 0;
-}
-
-/* To block, or to leave: if that is to compute, it will use up a slice. */
-SEC("usdt")
-int BPF_USDT(tasklet_gil_release, __u64 lock)
-{
-	struct thread *t = thread_me();
-
-	if (t) {
-		t->io = true;
-		set_owns(t, 0);
-	}
-	return 0;
-}
-
-/*
- * It will wait for it, and may have to stop before it says so: if the lock is given back
- * to it by then, nobody must run before it.
- */
-SEC("usdt")
-int BPF_USDT(tasklet_gil_yield, __u64 lock)
-{
-	struct thread *t = thread_me();
-
-	if (t) {
-		t->io = false;
-		set_owns(t, 0);
-		set_waits(t, lock);
-	}
-	return 0;
-}
-
-/* It has let go of it in a way that it can undo: for others that is a release. */
-SEC("usdt")
-int BPF_USDT(tasklet_gil_keep, __u64 lock)
-{
-	struct thread *t = thread_me();
-
-	if (t) {
-		t->io = true;
-		set_owns(t, 0);
 	}
 	return 0;
 }

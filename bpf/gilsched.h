@@ -48,7 +48,7 @@ struct gilsched_exit {
 	char message[512];
 };
 
-/* Of the kernel's kinds: its loader took it away; errors are from here on. */
+/* Of the kernel's kinds: its loader has taken it away; and errors, from here on. */
 #define GILSCHED_EXIT_UNREG	64
 #define GILSCHED_EXIT_ERROR	1024
 

@@ -101,7 +101,7 @@ static int show_end(const struct request *request,
 	r = stdout_end(&out);
 	if (r)
 		return complain("output", r);
-	if (e->kind < GILSCHED_EXIT_ERROR)
+	if (e->kind == GILSCHED_EXIT_UNREG)
 		return EXIT_SUCCESS;
 	fprintf(stderr, "tl-sched: the kernel has ended the scheduler: %s\n",
 		e->reason);

@@ -187,6 +187,7 @@ static void *owns(void *arg)
 	return arg;
 }
 
+/* Nothing of the scheduler's runs meanwhile. */
 static void *spin(void *arg)
 {
 	pin(true);
@@ -197,7 +198,22 @@ static void *spin(void *arg)
 	return arg;
 }
 
-static int order_of(bool io_first)
+/* It is the scheduler's own, and comes before all others until it is over. */
+static void *spin_within(void *arg)
+{
+	pid_t tid = (pid_t)syscall(SYS_gettid);
+
+	mark("io", tid);
+	pin(true);
+	set_policy(EXT, 0);
+	usleep(1000);
+	atomic_store(&spins, true);
+	while (!atomic_load(&stop))
+		;
+	return arg;
+}
+
+static int order_of(void *(*gate)(void *), bool io_first)
 {
 	pthread_t t[5];
 
@@ -211,7 +227,7 @@ static int order_of(bool io_first)
 	await(&ready_to_give);
 	t[3] = start(waits, NULL);
 	await_sleep(&sleeper[2]);
-	t[4] = start(spin, NULL);
+	t[4] = start(gate, NULL);
 	await(&spins);
 	wake(0);
 	if (io_first)
@@ -231,13 +247,19 @@ static int order_of(bool io_first)
 
 static int order(void)
 {
-	return order_of(false);
+	return order_of(spin, false);
 }
 
 /* The other way round, it comes to the same. */
-static int order2(void)
+static int order_io_first(void)
 {
-	return order_of(true);
+	return order_of(spin, true);
+}
+
+/* By the queues alone. */
+static int order_within(void)
+{
+	return order_of(spin_within, false);
 }
 
 /* --- shares: what a thread gets done beside others ---------------------------------------------------------------------- */
@@ -403,6 +425,68 @@ static int kicks(void)
 	return 0;
 }
 
+/* --- a thread of the kernel's own scheduler asks ---------------------------------------------------------------------------- */
+
+static int question[2], answer[2];
+static _Atomic unsigned long turns;	/* of one that computes, on the same processor */
+static int overtaken;
+
+static void *turns_round(void *arg)
+{
+	pin(true);
+	set_policy(EXT, 0);
+	while (!atomic_load(&stop))
+		atomic_fetch_add(&turns, 1);
+	return arg;
+}
+
+static void *answers(void *arg)
+{
+	unsigned long before;
+	ssize_t n;
+
+	pin(true);
+	must(!tl_gil_attach(gil), "attach");
+	for (;;) {
+		tl_gil_block_begin();
+		n = read(question[0], &before, sizeof(before));
+		if (n <= 0)
+			break;
+		overtaken += atomic_load(&turns) != before;
+		must(write(answer[1], "", 1) == 1, "write");
+		tl_gil_block_end();
+	}
+	tl_gil_block_end();
+	tl_gil_detach();
+	return arg;
+}
+
+/* When it has asked, who answers is next, and not who computed before. */
+static int asked(void)
+{
+	unsigned long now;
+	pthread_t t[2];
+	char byte;
+	int i;
+
+	must(!pipe(question) && !pipe(answer), "pipe");
+	new_gil("handoff:futex,sched=ext");
+	t[0] = start(answers, NULL);
+	t[1] = start(turns_round, NULL);
+	pin(true);
+	for (i = 0; i < STEPS; i++) {
+		usleep(2000);
+		now = atomic_load(&turns);
+		must(write(question[1], &now, sizeof(now)) == sizeof(now) && read(answer[0], &byte, 1) == 1, "asks");
+	}
+	atomic_store(&stop, true);
+	close(question[1]);
+	pthread_join(t[0], NULL);
+	pthread_join(t[1], NULL);
+	printf("overtaken %d\n", overtaken);
+	return overtaken > STEPS / 4;
+}
+
 /* --- who is not concerned ---------------------------------------------------------------------------------------------------- */
 
 static void *works(void *arg)
@@ -470,7 +554,8 @@ int main(int argc, char **argv)
 		int (*run)(void);
 		bool as_it_is;	/* not taken out of the scheduler, to direct */
 	} scenes[] = {
-		{ "order", order, false }, { "order2", order2, false }, { "starve", starve, false }, { "outside", outside, false },
+		{ "order", order, false }, { "order-io-first", order_io_first, false },
+		{ "order-within", order_within, false }, { "asked", asked, false }, { "starve", starve, false }, { "outside", outside, false },
 		{ "spared", spared, false }, { "kicks", kicks, false }, { "late", late, false },
 		{ "untouched", untouched, false }, { "attached", attached, false }, { "policy", policy, true },
 	};
