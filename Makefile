@@ -20,6 +20,7 @@ DESTDIR ?=
 SAN ?=
 INSTALL_PACKAGES ?= yes
 
+comma := ,
 CC := $(CROSS_COMPILE)gcc
 CXX := $(CROSS_COMPILE)g++
 AR := $(CROSS_COMPILE)ar
@@ -86,6 +87,9 @@ TOOL_NAMES := $(basename $(notdir $(wildcard tools/tl-*.c)))
 ifneq ($(BPF),yes)
 TOOL_NAMES := $(filter-out tl-trace tl-sched,$(TOOL_NAMES))
 endif
+ifneq ($(BPF_SCHED),)
+TOOL_NAMES := $(filter-out tl-sched,$(TOOL_NAMES))
+endif
 TOOLS := $(TOOL_NAMES:%=$(O)/tools/%)
 SO := $(O)/libtasklet.so.$(VERSION)
 LIBS := $(O)/libtasklet.a $(SO) $(O)/libtasklet.so \
@@ -139,7 +143,6 @@ $(SO): $(LIB_OBJS) $(LIB_MAP)
 		-Wl,--version-script=$(LIB_MAP) -Wl,-z,defs,-z,relro,-z,now,-z,nodelete \
 		$(if $(SAN),-Wl$(comma)-z$(comma)undefs) \
 		$(LDFLAGS_ALL) -o $@ $(LIB_OBJS) $(LDLIBS_LIB)
-comma := ,
 
 $(O)/libtasklet.so.$(SOVERSION) $(O)/libtasklet.so: $(SO)
 	$(Q)ln -sf $(notdir $<) $@

@@ -10,7 +10,7 @@ scenes=$build/tests/sched/scenes
 . "$top/tests/harness/tap.sh"
 
 [ -x "$sched" ] || tap_skip_all "tl-sched was not built (BPF=no)"
-tap_plan 15
+tap_plan 17
 
 # says STATUS LINE COMMAND...: that status, and a first line on stderr with these words
 says() {
@@ -60,6 +60,21 @@ check "times" eval 'says 2 "is no time" "$sched" load --slice 5parsecs && says 2
 check "numbers" says 2 "is no process" "$sched" load -p 0
 check "options where they mean nothing" says 2 "options are for load alone" "$sched" run -j -- true
 check "--help and --version" eval '"$sched" --help | grep -q starve && "$sched" --version | grep -q libtasklet'
+
+# Of a compiler, or a libbpf, that is too old. Nothing is made: make says what it would do.
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+printf '#!/bin/sh\necho 13.0.1\n' >"$tmp/clang"
+echo '#define LIBBPF_MAJOR_VERSION 0' >"$tmp/version.h"
+chmod +x "$tmp/clang"
+left_out() {	# left_out WORDS VARIABLE
+	local said
+	said=$(MAKELEVEL= MAKEFLAGS= make -C "$top" -n tools O="$tmp/build" INSTALL_PACKAGES=no "$2" 2>&1)
+	[ "$(grep -c "^tl-sched is left out: $1" <<<"$said")" = 1 ] && grep -q tools/tl-trace <<<"$said" &&
+		! grep -q tools/tl-sched <<<"$said"
+}
+check "an old clang: tl-sched is left out, in one line" left_out "clang 13 is too old" BPF_CLANG="$tmp/clang"
+check "an old libbpf: the same" left_out "libbpf is too old" BPF_LIBBPF="$tmp/version.h"
 
 # What a lock asks for that can't be had is no error.
 policy=0
