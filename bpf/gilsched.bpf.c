@@ -49,15 +49,44 @@ static __always_inline void count_dispatch(__u32 rank)
 
 /* --- who comes ---------------------------------------------------------------------------------------------------------- */
 
+/*
+ * The processor runs a thread of another class, as one that has asked it something. When
+ * that is over it goes on with the thread that had to stop for it, and looks into no
+ * queue, unless somebody is before that one.
+ */
+static __always_inline bool goes_before(__s32 cpu, __u32 rank)
+{
+	struct cpu *c = cpu_of(cpu);
+
+	if (!c || c->tid || rank > GILSCHED_GIL || (rank == GILSCHED_GIL && c->io_next))
+		return false;
+	c->io_next = rank == GILSCHED_IO;
+	return true;
+}
+
+static __always_inline void insert_before(struct task_struct *p, __u32 rank, __u64 slice_ns)
+{
+	count_dispatch(rank);
+	scx_insert(p, SCX_DSQ_LOCAL, slice_ns, SCX_ENQ_HEAD);
+}
+
 SEC("struct_ops/gilsched_select_cpu")
 __s32 BPF_PROG(gilsched_select_cpu, struct task_struct *p, __s32 prev_cpu, __u64 wake_flags)
 {
 	const struct gilsched_settings *s = FIRST(settings);
+	__s32 here = bpf_get_smp_processor_id(), cpu;
+	__u32 rank = rank_of(p, thread_of(p));
 	bool is_idle = false;
-	__s32 cpu = scx_bpf_select_cpu_dfl(p, prev_cpu, wake_flags, &is_idle);
 
+	/* Who has asked is about to sleep. Another processor would have to be woken. */
+	if (wake_flags & SCX_WAKE_SYNC && s && !s->hold && bpf_cpumask_test_cpu(here, p->cpus_ptr) &&
+	    goes_before(here, rank)) {
+		insert_before(p, rank, s->slice_ns);
+		return here;
+	}
+	cpu = scx_bpf_select_cpu_dfl(p, prev_cpu, wake_flags, &is_idle);
 	if (is_idle && s && !s->hold) {
-		count_dispatch(rank_of(p, thread_of(p)));
+		count_dispatch(rank);
 		scx_insert(p, SCX_DSQ_LOCAL, s->slice_ns, 0);
 	}
 	return cpu;
@@ -140,24 +169,6 @@ static __always_inline bool is_noticed(struct task_struct *p, __u32 rank, __u32 
 	return rank <= GILSCHED_GIL && stop_one(p, rank, thread_of(p), cpus);
 }
 
-/*
- * The processor runs a thread of another class, as one that has asked it something. When
- * that is over it goes on with the thread that had to stop for it, and looks into no
- * queue, unless somebody is before that one.
- */
-static __always_inline bool goes_before(struct task_struct *p, __u32 rank, __u64 enq_flags)
-{
-	struct cpu *c = cpu_of(scx_bpf_task_cpu(p));
-
-	/* Not one that has just been stopped: the queues come next then. */
-	if (!c || c->tid || !(enq_flags & SCX_ENQ_WAKEUP))
-		return false;
-	if (rank > GILSCHED_GIL || (rank == GILSCHED_GIL && c->io_next))
-		return false;
-	c->io_next = rank == GILSCHED_IO;
-	return true;
-}
-
 SEC("struct_ops/gilsched_enqueue")
 void BPF_PROG(gilsched_enqueue, struct task_struct *p, __u64 enq_flags)
 {
@@ -168,14 +179,17 @@ void BPF_PROG(gilsched_enqueue, struct task_struct *p, __u64 enq_flags)
 		return;
 	if (s->hold) {
 		scx_insert(p, LIMBO, s->slice_ns, enq_flags);
-	} else if (is_noticed(p, rank, s->cpus) || !goes_before(p, rank, enq_flags)) {
-		if (!scx_bpf_dsq_nr_queued(rank))
-			since_ns[rank] = bpf_ktime_get_ns();
-		scx_insert(p, rank, s->slice_ns, enq_flags);
-	} else {
-		count_dispatch(rank);
-		scx_insert(p, SCX_DSQ_LOCAL, s->slice_ns, enq_flags | SCX_ENQ_HEAD);
+		return;
 	}
+	/* Not one that has just been stopped: the queues come next then. */
+	if (!is_noticed(p, rank, s->cpus) && enq_flags & SCX_ENQ_WAKEUP &&
+	    goes_before(scx_bpf_task_cpu(p), rank)) {
+		insert_before(p, rank, s->slice_ns);
+		return;
+	}
+	if (!scx_bpf_dsq_nr_queued(rank))
+		since_ns[rank] = bpf_ktime_get_ns();
+	scx_insert(p, rank, s->slice_ns, enq_flags);
 }
 
 /* --- who is next ---------------------------------------------------------------------------------------------------------- */

@@ -58,6 +58,7 @@ struct sched_ext_ops {
 #define SCX_ENQ_WAKEUP		1ULL
 #define SCX_ENQ_HEAD		(1ULL << 16)
 #define SCX_DEQ_SLEEP		1ULL
+#define SCX_WAKE_SYNC		16ULL
 #define SCX_KICK_IDLE		1ULL
 #define SCX_KICK_PREEMPT	2ULL
 #define SCX_TASK_QUEUED		1u
