@@ -106,7 +106,7 @@ check-aarch64:
 # The tests in a virtual machine, with all of its kernels.
 .PHONY: check-vm
 check-vm: packages-check
-	$(Q)TL_VM_KERNELS=all $(MAKE) --no-print-directory run-tests TARGETS=vm RUNNER_FLAGS="-T 4"
+	$(Q)TL_VM_KERNELS=all $(MAKE) --no-print-directory run-tests TARGETS="vm sched" RUNNER_FLAGS="-T 4"
 
 # Ten minutes of storms, as they are and under the thread sanitizer.
 SOAK_SECONDS ?= 600

@@ -1,23 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 #
-# The scheduler in a kernel that has sched_ext: guest/policy, in a virtual machine. `make check-vm` has it come and go
-# 50 times more under stress-ng.
+# The scheduler in a kernel that has sched_ext: guest/policy, in a virtual machine.
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
 build=${O:-$top/build}
 . "$top/tests/harness/tap.sh"
 
 [ -x "$build/tools/tl-sched" ] || tap_skip_all "tl-sched was not built (BPF=no)"
-more=()
-loads=
-if [ "${TL_VM_KERNELS:-}" = all ]; then
-	command -v stress-ng >/dev/null && loads=50 more=(-f "$(command -v stress-ng)")
-fi
-
 run() {
 	"$top/tests/vm/run" -k 7.x -t 400 -f "$build/tools/tl-sched" -f "$build/tests/sched/scenes" \
-		-f "$top/tests/sched/guest/policy" "${more[@]}" -- env "LOADS=$loads" /t/policy
+		-f "$top/tests/sched/guest/policy" -- /t/policy
 }
 
 # Two emulated processors do not always see it when the kernel changes its own code, as it does when a scheduler comes:
