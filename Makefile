@@ -198,6 +198,7 @@ $(foreach t,$(TOOL_NAMES),$(eval $(O)/tools/$(t): $(call tool_objs,$(t))))
 $(O)/tools/tl-giltest $(O)/tools/tl-wakelat $(O)/tools/tl-trace: \
 	$(O)/tools/plot/gnuplot.o $(O)/tools/output/output.o
 $(O)/tools/tl-hist: $(O)/tools/output/output.o
+$(TOOLS): $(O)/tools/text/args.o
 $(O)/tools/tl-wakelat $(O)/tools/tl-trace: $(O)/tools/text/time.o
 # Of what the two sides share, the kernel's and ours, and the objects.
 $(O)/tools/trace/%.o $(O)/tools/sched/%.o $(O)/tools/tl-sched.o: CPPFLAGS += -I. -I$(O)/bpf
@@ -245,6 +246,8 @@ ifeq ($(BPF),yes)
 	$(Q)install -m 644 $(BPF_OBJS) $(DESTDIR)$(libdir)/libtasklet/bpf/
 endif
 	$(Q)install -m 644 include/tasklet/*.h $(DESTDIR)$(includedir)/tasklet/
+	$(Q)install -d $(DESTDIR)$(includedir)/tasklet/uapi
+	$(Q)install -m 644 include/tasklet/uapi/*.h $(DESTDIR)$(includedir)/tasklet/uapi/
 	$(Q)for page in $(INSTALLED_PAGES); do \
 		dir=$(DESTDIR)$(mandir)/man$${page##*.}; \
 		install -d $$dir && install -m 644 $$page $$dir/; done
@@ -260,6 +263,22 @@ uninstall:
 	$(Q)rm -rf $(DESTDIR)$(includedir)/tasklet $(DESTDIR)$(libdir)/libtasklet
 	$(Q)for page in $(INSTALLED_PAGES); do \
 		rm -f $(DESTDIR)$(mandir)/man$${page##*.}/$${page##*/}; done
+
+# The kernel module's sources, with what dkms(8) wants to know of them, the rule for its
+# device and the group that may open that. To build it by hand:
+# make -C /lib/modules/$(uname -r)/build M=$PWD
+DKMS_DIR := $(DESTDIR)/usr/src/tasklet-$(VERSION)
+
+.PHONY: install-dkms
+install-dkms:
+	$(Q)install -d $(DKMS_DIR)/kmod $(DKMS_DIR)/include/tasklet/uapi \
+		$(DESTDIR)/usr/lib/udev/rules.d $(DESTDIR)/usr/lib/sysusers.d
+	$(Q)install -m 644 Kbuild $(DKMS_DIR)/
+	$(Q)install -m 644 kmod/*.c kmod/*.h $(DKMS_DIR)/kmod/
+	$(Q)install -m 644 include/tasklet/uapi/*.h $(DKMS_DIR)/include/tasklet/uapi/
+	$(Q)sed 's/@version@/$(VERSION)/' kmod/dkms.conf > $(DKMS_DIR)/dkms.conf
+	$(Q)install -m 644 kmod/tasklet.rules $(DESTDIR)/usr/lib/udev/rules.d/60-tasklet.rules
+	$(Q)install -m 644 kmod/tasklet.sysusers $(DESTDIR)/usr/lib/sysusers.d/tasklet.conf
 
 # --- demo, clean, help ------------------------------------------------------
 
@@ -289,7 +308,7 @@ lint: packages-lint
 
 help:
 	@sed -n 's/^# \{0,1\}//; 3,11p' Makefile
-	@echo 'Targets: lib tools install uninstall demo check check-checked check-asan check-ubsan'
+	@echo 'Targets: lib tools install install-dkms uninstall demo check check-checked check-asan check-ubsan'
 	@echo '         check-tsan check-valgrind check-aarch64 check-vm explore soak bench lint clean'
 
 -include $(LIB_OBJS:.o=.d) $(PRELOAD_OBJS:.o=.d) \

@@ -32,11 +32,11 @@ ifneq ($(and $(filter yes,$(BPF)),$(BPF_SCHED),$(filter 0,$(MAKELEVEL))),)
 $(info tl-sched is left out: $(BPF_SCHED))
 endif
 
-# An object of the same name with _raw: the same source, with raw tracepoints. The
-# scheduler has none.
+# An object of the same name with _raw: the same source, with raw tracepoints. Parts of
+# an object, and the scheduler, have none.
 BPF_SRCS := $(filter-out $(if $(BPF_SCHED),bpf/gilsched.bpf.c),$(sort $(wildcard bpf/*.bpf.c)))
 BPF_NAMES := $(patsubst bpf/%.bpf.c,%,$(BPF_SRCS))
-BPF_RAW := $(patsubst %,%_raw,$(filter-out %_usdt gilsched,$(BPF_NAMES)))
+BPF_RAW := $(patsubst %,%_raw,$(filter-out %_usdt %_calls gilsched,$(BPF_NAMES)))
 BPF_OBJS := $(patsubst %,$(O)/bpf/%.bpf.o,$(BPF_NAMES) $(BPF_RAW))
 BPF_SKELETONS := $(BPF_OBJS:%.bpf.o=%.skel.h)
 

@@ -50,12 +50,15 @@ include tests/preload/preload.mk
 include tests/trace/trace.mk
 include tests/sched/sched.mk
 include tests/vm/vm.mk
+include tests/kmod/kmod.mk
 
 run-tests: test-programs $(if $(TEST_SCRIPTS),lib tools) \
 		$(if $(filter tests/preload/%,$(TEST_SCRIPTS)),$(PRELOAD_PROGS)) \
 		$(if $(filter tests/trace/%,$(TEST_SCRIPTS)),$(TRACE_PROGS)) \
 		$(if $(filter tests/sched/%,$(TEST_SCRIPTS)),$(SCHED_PROGS)) \
 		$(if $(filter tests/vm/%,$(TEST_SCRIPTS)),$(VM_PROGS)) \
+		$(if $(filter tests/kmod/%,$(TEST_SCRIPTS)),$(KMOD_PROGS)) \
+		$(if $(filter tests/threads/% tests/gil/%,$(TEST_SCRIPTS)),$(FAKE_DEVICE)) \
 		$(if $(filter tests/explore/%,$(TEST_SCRIPTS)),$(EXPLORE))
 	$(Q)O=$(abspath $(O)) TL_RUNNER=$(abspath $(RUNNER)) CC="$(CC)" \
 		$(RUNNER) $(RUNNER_FLAGS) $(TEST_PROGS) $(TEST_CXX_PROGS) $(TEST_SCRIPTS)
@@ -106,7 +109,8 @@ check-aarch64:
 # The tests in a virtual machine, with all of its kernels.
 .PHONY: check-vm
 check-vm: packages-check
-	$(Q)TL_VM_KERNELS=all $(MAKE) --no-print-directory run-tests TARGETS="vm sched" RUNNER_FLAGS="-T 4"
+	$(Q)$(MAKE) --no-print-directory test-programs TARGETS="threads gil"
+	$(Q)TL_VM_KERNELS=all $(MAKE) --no-print-directory run-tests TARGETS="vm kmod sched" RUNNER_FLAGS="-T 4"
 
 # Ten minutes of storms, as they are and under the thread sanitizer.
 SOAK_SECONDS ?= 600

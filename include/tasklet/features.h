@@ -26,6 +26,8 @@ struct tl_features {
 	bool multishot_accept;
 	bool ring_messages;	/* threads wake each other's rings by those */
 	const char *doorbell;	/* else by: "futex", "eventfd" */
+	const char *handoff;	/* threads hand over by: "module", "futex" */
+	const char *handoff_reason; /* why not the module; "" if it is */
 };
 
 /*

@@ -27,6 +27,7 @@
 #include "base/probe.h"
 #include "core/task.h"
 #include "os/futex.h"
+#include "os/handoff.h"
 
 void tl__inbox_init(struct tl__inbox *inbox)
 {
@@ -35,6 +36,8 @@ void tl__inbox_init(struct tl__inbox *inbox)
 	atomic_store_explicit(&inbox->tail, (uintptr_t)&inbox->stub,
 			      memory_order_relaxed);
 	atomic_store_explicit(&inbox->asleep, 0, memory_order_relaxed);
+	atomic_store_explicit(&inbox->seat_slot, 0, memory_order_relaxed);
+	atomic_store_explicit(&inbox->seat_cookie, 0, memory_order_relaxed);
 	atomic_store_explicit(&inbox->ops, NULL, memory_order_relaxed);
 	atomic_store_explicit(&inbox->reactor, NULL, memory_order_relaxed);
 	atomic_store_explicit(&inbox->released, 0, memory_order_relaxed);
@@ -66,6 +69,24 @@ static bool link_message(struct tl__inbox *inbox, struct tl__message *message)
 	return tail & TL__INBOX_ASLEEP;
 }
 
+/* It sleeps in its seat, or on the word. */
+static void wake_thread(struct tl__inbox *inbox)
+{
+	/* relaxed, both: ordered by the acquire of `ops` */
+	struct tl__seat seat = {
+		atomic_load_explicit(&inbox->seat_slot, memory_order_relaxed),
+		atomic_load_explicit(&inbox->seat_cookie, memory_order_relaxed),
+	};
+
+	tl__probe_wake(TL_PROBE_WAKE_INBOX, &inbox->asleep, 1);
+	/* relaxed: the system call orders it before the wake-up */
+	atomic_store_explicit(&inbox->asleep, 0, memory_order_relaxed);
+	if (seat.slot)
+		tl__handoff_wake(seat);
+	else
+		tl__futex_wake(&inbox->asleep, 1);
+}
+
 static void wake(struct tl__inbox *inbox)
 {
 	/*
@@ -84,10 +105,7 @@ static void wake(struct tl__inbox *inbox)
 		ops->wake(atomic_load_explicit(&inbox->reactor,
 					       memory_order_relaxed));
 	} else {
-		/* relaxed: the system call orders it before the wake-up */
-		atomic_store_explicit(&inbox->asleep, 0, memory_order_relaxed);
-		tl__probe_wake(TL_PROBE_WAKE_INBOX, &inbox->asleep, 1);
-		tl__futex_wake(&inbox->asleep, 1);
+		wake_thread(inbox);
 	}
 	/*
 	 * release: pairs with tl__inbox_settle(); all that we did with the
@@ -175,15 +193,27 @@ static bool sleeps_in_reactor(const struct tl_sched *s)
 	return s->reactor_ops && s->io_pending;
 }
 
+static void take_seat(struct tl__inbox *inbox)
+{
+	struct tl__seat seat = tl__handoff_seat();
+
+	/* relaxed, both: published by the next store of tl__inbox_doze() */
+	atomic_store_explicit(&inbox->seat_slot, seat.slot, memory_order_relaxed);
+	atomic_store_explicit(&inbox->seat_cookie, seat.cookie,
+			      memory_order_relaxed);
+}
+
 bool tl__inbox_doze(struct tl_sched *s)
 {
 	struct tl__inbox *inbox = &s->inbox;
 	bool reactor = sleeps_in_reactor(s);
 
-	/* relaxed: published by the next store and by the bit */
+	/* relaxed: published by the next stores and by the bit */
 	if (reactor)
 		atomic_store_explicit(&inbox->reactor, s->reactor,
 				      memory_order_relaxed);
+	else
+		take_seat(inbox);
 	/* release: pairs with wake(), which may belong to an earlier sleep */
 	atomic_store_explicit(&inbox->ops, reactor ? s->reactor_ops : NULL,
 			      memory_order_release);
@@ -204,6 +234,21 @@ void tl__inbox_rouse(struct tl_sched *s)
 		inbox->claimed++;
 }
 
+static void sleep_until(struct tl__inbox *inbox, uint64_t deadline_ns)
+{
+	static const struct tl__seat nobody;
+	/* relaxed, both: our own */
+	struct tl__seat seat = {
+		atomic_load_explicit(&inbox->seat_slot, memory_order_relaxed),
+		atomic_load_explicit(&inbox->seat_cookie, memory_order_relaxed),
+	};
+
+	if (seat.slot)
+		(void)tl__handoff_wait(seat, nobody, deadline_ns);
+	else
+		tl__futex_wait(&inbox->asleep, 1, deadline_ns);
+}
+
 void tl__inbox_wait(struct tl_sched *s, uint64_t deadline_ns)
 {
 	int saved = errno;
@@ -212,7 +257,7 @@ void tl__inbox_wait(struct tl_sched *s, uint64_t deadline_ns)
 	if (sleeps_in_reactor(s))
 		s->reactor_ops->wait(s->reactor, deadline_ns);
 	else
-		tl__futex_wait(&s->inbox.asleep, 1, deadline_ns);
+		sleep_until(&s->inbox, deadline_ns);
 	tl__ask_progress(&s->ask, 1);
 	errno = saved;
 	tl__inbox_rouse(s);

@@ -44,6 +44,8 @@ struct tl__inbox {
 	_Atomic(const struct tl__reactor_ops *) ops;
 	_Atomic(void *) reactor;
 	_Atomic uint32_t asleep;
+	/* If it has a seat (os/handoff.h), that is where it sleeps then. */
+	_Atomic uint64_t seat_slot, seat_cookie;
 	/*
 	 * Sleeps that a producer has ended (the consumer's count), and how many
 	 * of these producers have let go of the scheduler since.

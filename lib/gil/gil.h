@@ -118,6 +118,7 @@ struct tl__gil_priority {
 struct tl_gil {
 	const struct tl__gil_policy *policy;
 	const struct tl_wake *wake;
+	bool by_futex;			/* and so by what is better, if it is there */
 	struct tl__gil_settings settings;
 	struct tl__list link;		/* of all locks, for forks */
 	struct tl__lock lock;

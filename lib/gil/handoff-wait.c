@@ -10,6 +10,11 @@
  *	GRANTED	who wakes it		it has the lock; if it was ASLEEP, a token
  *					comes, which it must take
  *
+ * Where the kernel module is there (os/handoff.h), it sleeps in its seat instead, and
+ * there is no token: a wake-up that comes late is told by its cookie. Who gives
+ * the lock away and waits for it then leaves the wake-up to its own sleep, which does
+ * both in one call: the next holder comes to this processor.
+ *
  * A spin in vain halves the time of the next one; when that is down to nothing,
  * it is tried again after twice as many waits as the last time. One in time sets
  * all that back.
@@ -19,6 +24,7 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "base/compiler.h"
 #include "os/clock.h"
 #include "os/pause.h"
 
@@ -30,8 +36,11 @@ enum { AWAKE, ASLEEP, GRANTED };
 #define AGAIN_MAX 256u
 #define LOOKS_A_CLOCK 16
 
-void tl__gil_waiter_begin(struct tl__gil_waiter *waiter)
+void tl__gil_waiter_begin(struct tl__gil_waiter *waiter, bool may_sit)
 {
+	waiter->seat.slot = 0;
+	if (may_sit)
+		waiter->seat = tl__handoff_seat();
 	/* relaxed: who wakes it finds it by the lock */
 	atomic_store_explicit(&waiter->state, AWAKE, memory_order_relaxed);
 }
@@ -95,13 +104,36 @@ static bool change(struct tl__gil_waiter *waiter, uint32_t state, uint32_t to)
 		memory_order_acquire);
 }
 
+static void wake_partner(struct tl__gil_waiter *waiter)
+{
+	struct tl__seat partner = waiter->partner;
+
+	waiter->partner.slot = 0;
+	if (unlikely(partner.slot))
+		tl__handoff_wake(partner);
+}
+
+/* Until it is woken, which it has said that it wants: 0, or an error. */
+static int sleep_for_it(const struct tl_wake *wake,
+			struct tl__gil_waiter *waiter)
+{
+	struct tl__seat partner = waiter->partner;
+
+	if (likely(!waiter->seat.slot))
+		return wake->sem_wait(&waiter->wakes, CLOCK_MONOTONIC,
+				      waiter->next_ns);
+	waiter->partner.slot = 0;
+	return tl__handoff_wait(waiter->seat, partner, waiter->next_ns);
+}
+
 bool tl__gil_waiter_wait(struct tl__gil_handoff *handoff,
 			 const struct tl_wake *wake,
 			 struct tl__gil_waiter *waiter)
 {
 	bool granted = false;
 
-	if (waiter->spins && may_spin(waiter)) {
+	/* Its partner comes to this processor, if it does not spin there. */
+	if (waiter->spins && !waiter->partner.slot && may_spin(waiter)) {
 		atomic_fetch_add_explicit(&handoff->spinning, 1,
 					  memory_order_relaxed);
 		granted = spin_for_it(waiter);
@@ -110,23 +142,49 @@ bool tl__gil_waiter_wait(struct tl__gil_handoff *handoff,
 	}
 	if (granted)
 		return true;
-	if (!change(waiter, AWAKE, ASLEEP))
+	if (!change(waiter, AWAKE, ASLEEP)) {
+		wake_partner(waiter);
 		return true;
-	if (!wake->sem_wait(&waiter->wakes, CLOCK_MONOTONIC, waiter->next_ns))
+	}
+	if (!sleep_for_it(wake, waiter))
 		return true;
 	if (change(waiter, ASLEEP, AWAKE))
 		return false;
-	(void)wake->sem_wait(&waiter->wakes, CLOCK_MONOTONIC, TL_FOREVER);
+	if (!waiter->seat.slot)
+		(void)wake->sem_wait(&waiter->wakes, CLOCK_MONOTONIC, TL_FOREVER);
 	return true;
+}
+
+/* Says that it has the lock. Returns whether it sleeps: then it is to be woken. */
+static bool grant(struct tl__gil_waiter *waiter)
+{
+	/* acq_rel: release pairs with is_granted() and change(): what the holder
+	 * did; acquire: whether it sleeps */
+	return atomic_exchange_explicit(&waiter->state, GRANTED,
+					memory_order_acq_rel) == ASLEEP;
 }
 
 void tl__gil_waiter_wake(const struct tl_wake *wake,
 			 struct tl__gil_waiter *waiter)
 {
-	/* acq_rel: release pairs with is_granted() and change(): what the holder
-	 * did; acquire: whether it sleeps. It can't be gone if it does: it takes
-	 * the token first. */
-	if (atomic_exchange_explicit(&waiter->state, GRANTED,
-				     memory_order_acq_rel) == ASLEEP)
+	/* Of this wait: it was there before the lock's lock told us of it. */
+	struct tl__seat seat = waiter->seat;
+
+	if (!grant(waiter))
+		return;
+	if (seat.slot)
+		tl__handoff_wake(seat);
+	else	/* it can't be gone: it takes the token first */
 		(void)wake->sem_post(&waiter->wakes);
+}
+
+void tl__gil_waiter_pass(const struct tl_wake *wake, struct tl__gil_waiter *me,
+			 struct tl__gil_waiter *waiter)
+{
+	struct tl__seat seat = waiter->seat;
+
+	if (!seat.slot || !me->seat.slot)
+		tl__gil_waiter_wake(wake, waiter);
+	else if (grant(waiter))
+		me->partner = seat;
 }

@@ -12,8 +12,8 @@
 
 #include "gil/handoff.h"
 
-/* Before others can find it. */
-void tl__gil_waiter_begin(struct tl__gil_waiter *waiter);
+/* Before others can find it. @may_sit: in its seat, if it has one. */
+void tl__gil_waiter_begin(struct tl__gil_waiter *waiter, bool may_sit);
 
 /* Waits until it is handed over, or until waiter->next_ns: then false. */
 bool tl__gil_waiter_wait(struct tl__gil_handoff *handoff,
@@ -22,6 +22,13 @@ bool tl__gil_waiter_wait(struct tl__gil_handoff *handoff,
 
 /* It is handed over. The waiter may be gone when it returns. Once only. */
 void tl__gil_waiter_wake(const struct tl_wake *wake,
+			 struct tl__gil_waiter *waiter);
+
+/*
+ * The same by @me, which waits next: if it can it has both done in one call, and does
+ * not return from tl__gil_waiter_wait() before.
+ */
+void tl__gil_waiter_pass(const struct tl_wake *wake, struct tl__gil_waiter *me,
 			 struct tl__gil_waiter *waiter);
 
 #endif

@@ -148,7 +148,7 @@ static void enqueue(struct tl_gil *gil, struct tl__gil_thread *me, bool head,
 	else
 		tl__list_add_tail(queue, &w->link);
 	set_look(gil, me);
-	tl__gil_waiter_begin(w);
+	tl__gil_waiter_begin(w, gil->by_futex);
 }
 
 /* Whether a wait for @holder is short, and it runs on another processor. */
@@ -455,7 +455,7 @@ static bool yield(struct tl_gil *gil, struct tl__gil_thread *me, bool any)
 	}
 	tl__unlock(&gil->lock);
 	if (next)
-		tl__gil_waiter_wake(gil->wake, &next->waiter);
+		tl__gil_waiter_pass(gil->wake, &me->waiter, &next->waiter);
 	return next;
 }
 

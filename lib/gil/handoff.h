@@ -24,6 +24,7 @@
 
 #include "base/list.h"
 #include "gil/sites.h"
+#include "os/handoff.h"
 
 struct tl__gil_handoff {
 	_Atomic uintptr_t word;
@@ -40,6 +41,8 @@ struct tl__gil_waiter {
 	struct tl__list link;		/* of waiting[] */
 	_Atomic uint32_t state;		/* enum in handoff-wait.c */
 	struct tl_wake_sem wakes;
+	struct tl__seat seat;		/* of this wait: where it sleeps instead */
+	struct tl__seat partner;	/* is woken as soon as it sleeps itself */
 	uint64_t since_ns;		/* it waits */
 	uint64_t next_ns;		/* it looks by itself */
 	/* For one that computes: what it had of its turn, and since when less. */

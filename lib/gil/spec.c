@@ -114,6 +114,7 @@ static int find_policy(const struct reading *in, const char *name)
 static int find_lock(const struct reading *in, const char *name)
 {
 	in->gil->wake = *name ? tl_wake_find(name) : tl_wake_at(0);
+	in->gil->by_futex = in->gil->wake == tl_wake_at(0);
 	return in->gil->wake ? 0 : unknown(in, "lock", name, lock_at);
 }
 

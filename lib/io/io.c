@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "os/handoff.h"
 #include "os/log.h"
 
 #ifdef TL_NO_URING
@@ -253,6 +254,7 @@ int tl_features(struct tl_features *out)
 							   tl__io_reason(),
 		.guards = tl__stack_guard_method(),
 	};
+	out->handoff = tl__handoff_name(&out->handoff_reason);
 	io->backend->features(io, out);
 	return 0;
 }

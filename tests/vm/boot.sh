@@ -4,22 +4,26 @@
 # Each kernel of the virtual machine boots, has what our tests need of it, takes a
 # module that was built here, and runs a program of ours. TL_VM_KERNELS are its names,
 # or "all".
+#
+# shellcheck disable=SC2317 # functions are called through check
 
-vm=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/vm/common
+. "$(dirname "$0")/common"
+# shellcheck source=tests/harness/tap.sh
+. "$top/tests/harness/tap.sh"
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
-. "$vm/../harness/tap.sh"
 program=${O:?}/tests/vm/guest
 kernels=${TL_VM_KERNELS:-6.12 7.x}
-[ "$kernels" != all ] || kernels=$(sed -n 's/^\([0-9][^[:space:]]*\).*/\1/p' "$vm/kernels")
+[ "$kernels" != all ] || kernels=$(kernel_names)
 
-for need in qemu-system-x86_64 busybox cpio; do
-	command -v $need >/dev/null || tap_skip_all "no $need"
-done
+missing=$(missing_program)
+[ -z "$missing" ] || tap_skip_all "no $missing"
 
 names=("boots and is the kernel that was fetched" "has the processors asked for"
 	"has the file systems and types that tracers need" "builds and loads a module"
 	"has sched_ext where it should" "ends as the command does" "runs a program of ours")
+# shellcheck disable=SC2086 # a list of names
 set -- $kernels
 tap_plan $(($# * ${#names[@]}))
 

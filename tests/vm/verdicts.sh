@@ -5,24 +5,25 @@
 # which a guest can go wrong is told apart from the others and from that. TL_VM_KERNELS
 # are the kernels, or "all".
 
-vm=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/vm/common
+. "$(dirname "$0")/common"
+# shellcheck source=tests/harness/tap.sh
+. "$top/tests/harness/tap.sh"
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
-. "$vm/../harness/tap.sh"
 kernels=${TL_VM_KERNELS:-6.12}
-[ "$kernels" != all ] || kernels=$(sed -n 's/^\([0-9][^[:space:]]*\).*/\1/p' "$vm/kernels")
+[ "$kernels" != all ] || kernels=$(kernel_names)
 
-for need in qemu-system-x86_64 busybox cpio; do
-	command -v $need >/dev/null || tap_skip_all "no $need"
-done
+missing=$(missing_program)
+[ -z "$missing" ] || tap_skip_all "no $missing"
 
-# run NAME OPTION... -- COMMAND...: in the background, at most two at a time; one boots
-# while the other ends. What it says is in NAME.said, and its status in NAME.status.
+# run NAME OPTION... -- COMMAND...: in the background, at most three at a time, one of
+# which only waits for its end. What it says is in NAME.said, and its status in NAME.status.
 running=0
 run() {
 	local name=$1
 	shift
-	[ $running -lt 2 ] || { wait -n; running=$((running - 1)); }
+	[ $running -lt 3 ] || { wait -n; running=$((running - 1)); }
 	running=$((running + 1))
 	(
 		"$vm/run" -k "$kernel" -c 1 "$@" >"$tmp/$name.said" 2>"$tmp/$name.err"
@@ -41,15 +42,16 @@ $said"
 
 run_all() {
 	local do='/sys/module/vmtest/parameters/do'
+	run hang -t 40 -- sh -c 'echo before; sleep 1000'
 	run words -o "$tmp/copy" -f "$tmp/words:here/words" -M "$module" -l "$tmp/log" -- sh -c "
-		echo say >$do; cat here/words; [ \$1 = 'a  b' ] && exit 4" sh 'a  b'
+		echo say >$do; cat here/words; [ \"\$1\" = 'a  b' ] && exit 4" sh 'a  b'
 	run status -- sh -c 'exit 3'
 	run killed -- sh -c 'kill -9 $$'
 	run panic -- sh -c 'echo before; echo c >/proc/sysrq-trigger'
 	run warn -M "$module" -- sh -c "echo warn >$do; echo after"
 	run oops -M "$module" -- sh -c "echo oops >$do; echo after"
 	run quiet -M "$module" -- sh -c "echo 1 >/proc/sys/kernel/printk; echo warn >$do"
-	run hang -t 25 -- sh -c 'echo before; sleep 1000'
+	run pinned -M "$module" -- sh -c "echo pin >$do"
 	run gone -- reboot -f
 	run no-module -M "$tmp/words.ko" -- echo after
 	wait
@@ -73,22 +75,24 @@ judge_all() {
 	verdict warn 125 '^# kernel: .*WARNING: ' "a warning, although the command goes on"
 	verdict oops 125 '^# kernel: .*(BUG|Oops): ' "an oops"
 	verdict quiet 125 '^# vm: tainted' "a warning that was not seen"
-	verdict hang 124 'timed out after 25 s, the command ran' "a command that does not end"
+	verdict hang 124 'timed out after 40 s, the command ran' "a command that does not end"
 	verdict gone 126 'without a word' "a guest that is gone"
 	verdict no-module 126 "can't load words.ko" "a module that is none"
+	verdict pinned 126 "can't unload vmtest" "a module that can't be unloaded any more"
 	verdict no-file 126 "can't make" "a file that is not there"
 	verdict no-program 127 'not found' "a command that is not there"
 	verdict no-kernel 4 '^1\.\.0 # SKIP' "a kernel that is not there is skipped"
 }
 
+# shellcheck disable=SC2086 # a list of names
 set -- $kernels
-tap_plan $(($# * 17 + 1))
+tap_plan $(($# * 18 + 1))
 printf 'tab\there\nBUG: none of the kernel'"'"'s\n\001\377\nno newline' >"$tmp/words"
 cp "$tmp/words" "$tmp/words.ko"
 
 for kernel in $kernels; do
 	if ! "$vm/headers" "$kernel" >/dev/null 2>"$tmp/err"; then
-		for _ in $(seq 17); do
+		for _ in $(seq 18); do
 			tap_skip "$(tail -n 1 "$tmp/err")" "$kernel"
 		done
 		continue

@@ -147,6 +147,7 @@ int object_begin(struct object *o, const struct request *request, pid_t pid)
 		.tgid = (__u32)pid,
 		.by_thread = request->threads,
 		.after_exec = request->command != NULL,
+		.says = request->probes && pid && !o->is_raw,
 	};
 
 	return set_up(o, &settings);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * vmtest: does to the kernel what the virtual machine's tests must notice. What is
- * written to /sys/module/vmtest/parameters/do says which: warn, oops, or say.
+ * vmtest: does to the kernel what the virtual machine's tests must notice. What is written to
+ * /sys/module/vmtest/parameters/do says which: warn, oops, pin (a reference to the module that nobody gives back), or
+ * say.
  */
 #include <linux/bug.h>
 #include <linux/init.h>
@@ -15,6 +16,8 @@ static int vmtest_do(const char *what, const struct kernel_param *param)
 		WARN_ON(1);
 	else if (sysfs_streq(what, "oops"))
 		*(volatile int *)8 = 1;
+	else if (sysfs_streq(what, "pin"))
+		__module_get(THIS_MODULE);
 	else if (sysfs_streq(what, "say"))
 		pr_info("vmtest: said\n");
 	else
