@@ -49,12 +49,14 @@ test-programs: $(filter $(RUNNER),$(RUN_TESTS)) $(TEST_PROGS) $(TEST_CXX_PROGS)
 include tests/explore/explore.mk
 include tests/preload/preload.mk
 include tests/trace/trace.mk
+include tests/sched/sched.mk
 include tests/vm/vm.mk
 include tests/kmod/kmod.mk
 
 run-tests: test-programs $(if $(TEST_SCRIPTS),lib tools) \
 		$(if $(filter tests/preload/%,$(TEST_SCRIPTS)),$(PRELOAD_PROGS)) \
 		$(if $(filter tests/trace/%,$(TEST_SCRIPTS)),$(TRACE_PROGS)) \
+		$(if $(filter tests/sched/%,$(TEST_SCRIPTS)),$(SCHED_PROGS)) \
 		$(if $(filter tests/vm/%,$(TEST_SCRIPTS)),$(VM_PROGS)) \
 		$(if $(filter tests/kmod/%,$(TEST_SCRIPTS)),$(KMOD_PROGS)) \
 		$(if $(filter tests/threads/% tests/gil/%,$(TEST_SCRIPTS)),$(FAKE_DEVICE)) \
@@ -109,7 +111,7 @@ check-aarch64:
 .PHONY: check-vm
 check-vm: packages-check
 	$(Q)$(MAKE) --no-print-directory test-programs TARGETS="threads gil"
-	$(Q)TL_VM_KERNELS=all $(MAKE) --no-print-directory run-tests TARGETS="vm kmod" RUNNER_FLAGS="-T 4"
+	$(Q)TL_VM_KERNELS=all $(MAKE) --no-print-directory run-tests TARGETS="vm kmod sched" RUNNER_FLAGS="-T 4"
 
 # Ten minutes of storms, as they are and under the thread sanitizer.
 SOAK_SECONDS ?= 600

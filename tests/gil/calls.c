@@ -18,9 +18,9 @@ static const struct {
 	{ "handoff:", NULL },
 	{ "handoff:spin", "there is no lock 'spin', but: futex, emulated, pthread, birrell" },
 	{ "Handoff", "there is no policy 'Handoff', but: handoff, priority, interval, ticks" },
-	{ "handoff,often=1", "there is no setting 'often', but: interval, least, ticks, yields, starve, slice" },
-	{ "handoff,interval", "there is no NAME=VALUE 'interval', but: interval, least, ticks, yields, starve, slice" },
-	{ "handoff,", "there is no NAME=VALUE '', but: interval, least, ticks, yields, starve, slice" },
+	{ "handoff,often=1", "there is no setting 'often', but: interval, least, ticks, yields, starve, slice, sched" },
+	{ "handoff,interval", "there is no NAME=VALUE 'interval', but: interval, least, ticks, yields, starve, slice, sched" },
+	{ "handoff,", "there is no NAME=VALUE '', but: interval, least, ticks, yields, starve, slice, sched" },
 	{ "handoff,interval=", "interval=: not a time from 1us to 1h, as 5ms" },
 	{ "handoff,interval=0", "interval=0: not a time from 1us to 1h, as 5ms" },
 	{ "interval,interval=2h", "interval=2h: not a time from 1us to 1h, as 5ms" },
@@ -28,6 +28,7 @@ static const struct {
 	{ "ticks,ticks=0", "ticks=0: not a number from 1 to 1000000000" },
 	{ "ticks,ticks=10x", "ticks=10x: not a number from 1 to 1000000000" },
 	{ "ticks,ticks=1000000001", "ticks=1000000001: not a number from 1 to 1000000000" },
+	{ "handoff,sched=fifo", "sched=fifo: neither ext nor normal" },
 	{ "priority,yields=-1", "yields=-1: not a number from 1 to 1000000000" },
 };
 
@@ -40,6 +41,8 @@ static const char *const right[][2] = {
 	{ "ticks:emulated,ticks=1", "ticks:emulated" },
 	{ "interval,interval=1us", "interval:futex" },
 	{ "priority:birrell,yields=3,ticks=1000000000", "priority:birrell" },
+	{ "handoff,sched=ext", "handoff:futex" },
+	{ "handoff,sched=normal", "handoff:futex" },
 	{ "handoff:futex,interval=5,slice=1.5ms,starve=1h", "handoff:futex" },
 };
 
