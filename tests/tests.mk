@@ -50,6 +50,7 @@ include tests/preload/preload.mk
 include tests/trace/trace.mk
 include tests/vm/vm.mk
 include tests/kmod/kmod.mk
+include tests/sched/sched.mk
 
 run-tests: test-programs $(if $(TEST_SCRIPTS),lib tools) \
 		$(if $(filter tests/preload/%,$(TEST_SCRIPTS)),$(PRELOAD_PROGS)) \
@@ -57,6 +58,7 @@ run-tests: test-programs $(if $(TEST_SCRIPTS),lib tools) \
 		$(if $(filter tests/vm/%,$(TEST_SCRIPTS)),$(VM_PROGS)) \
 		$(if $(filter tests/kmod/%,$(TEST_SCRIPTS)),$(KMOD_PROGS)) \
 		$(if $(filter tests/threads/% tests/gil/%,$(TEST_SCRIPTS)),$(FAKE_DEVICE)) \
+		$(if $(filter tests/sched/%,$(TEST_SCRIPTS)),$(SCHED_PROGS)) \
 		$(if $(filter tests/explore/%,$(TEST_SCRIPTS)),$(EXPLORE))
 	$(Q)O=$(abspath $(O)) TL_RUNNER=$(abspath $(RUNNER)) CC="$(CC)" \
 		$(RUNNER) $(RUNNER_FLAGS) $(TEST_PROGS) $(TEST_CXX_PROGS) $(TEST_SCRIPTS)

@@ -31,6 +31,10 @@
  *			others block and come back (handoff, 4ms): then it is the
  *			next to have it,
  *	slice=TIME	and keeps it so long, whoever comes (600us)
+ *	sched=ext	its threads ask the kernel for the scheduler that tl-sched(8) has
+ *			loaded, or will, as long as they are attached; no effect where the
+ *			kernel has no sched_ext, or on a thread whose scheduling policy
+ *			is not the normal one (normal)
  *
  * A part that is left out is the default; TL_GIL in the environment is the default
  * of the whole. It needs no tasklets. With them: a thread lets go of the lock when

@@ -25,6 +25,7 @@
 #include "core/gil-hooks.h"
 #include "gil/checked.h"
 #include "os/clock.h"
+#include "os/ext.h"
 
 static struct tl__lock all_lock = TL__LOCK_INIT;
 static struct tl__list all = TL__LIST_INIT(all);
@@ -293,6 +294,8 @@ static void detach(struct tl__gil_thread *me)
 		set_holds(me, regain(me));
 	if (does_hold(me))
 		release(me);
+	if (me->is_ext)
+		tl__ext_leave();
 	tl__lock(&gil->lock);
 	tl__list_del(&me->link);
 	tl__gil_stats_keep(me);
@@ -363,6 +366,7 @@ int tl_gil_attach(struct tl_gil *gil)
 	tl__list_add_tail(&gil->threads, &me->link);
 	tl__unlock(&gil->lock);
 	self = me;
+	me->is_ext = gil->settings.is_ext && tl__ext_ask();
 	acquire(me, TL_GIL_CPU);
 	errno = saved;
 	return 0;

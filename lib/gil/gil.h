@@ -47,6 +47,7 @@ struct tl__gil_thread {
 	_Atomic bool holds;
 	uint64_t held_since_ns;		/* 0: it is not known */
 	bool kept;			/* out, in a way that can be undone */
+	bool is_ext;			/* and was not before it came in */
 	bool ends;			/* its destructor has been called */
 	struct tl__gil_counters counters;
 
@@ -88,6 +89,7 @@ extern const struct tl__gil_policy tl__gil_ticks, tl__gil_interval,
 
 struct tl__gil_settings {
 	uint64_t ticks, yields, interval_ns, least_ns, starve_ns, slice_ns;
+	uint64_t is_ext;	/* its threads ask to be scheduled by a sched_ext scheduler */
 };
 
 /* ticks.c */

@@ -25,26 +25,30 @@ static const struct tl__gil_policy *const policies[] = {
 
 #define POLICIES (sizeof(policies) / sizeof(*policies))
 
+/* What a value is. */
+enum kind { IS_TIME, IS_NUMBER, IS_CLASS, KINDS };
+
 static const struct setting {
 	const char *name;
 	size_t offset;
-	bool is_time;
+	enum kind kind;
 	uint64_t normal;
 } settings[] = {
-	{ "interval", offsetof(struct tl__gil_settings, interval_ns), true,
+	{ "interval", offsetof(struct tl__gil_settings, interval_ns), IS_TIME,
 	  5 * TL__NS_PER_MS },
-	{ "least", offsetof(struct tl__gil_settings, least_ns), true,
+	{ "least", offsetof(struct tl__gil_settings, least_ns), IS_TIME,
 	  15 * TL__NS_PER_US },
-	{ "ticks", offsetof(struct tl__gil_settings, ticks), false, 100 },
-	{ "yields", offsetof(struct tl__gil_settings, yields), false, 100 },
-	{ "starve", offsetof(struct tl__gil_settings, starve_ns), true,
+	{ "ticks", offsetof(struct tl__gil_settings, ticks), IS_NUMBER, 100 },
+	{ "yields", offsetof(struct tl__gil_settings, yields), IS_NUMBER, 100 },
+	{ "sched", offsetof(struct tl__gil_settings, is_ext), IS_CLASS, 0 },
+	{ "starve", offsetof(struct tl__gil_settings, starve_ns), IS_TIME,
 	  4 * TL__NS_PER_MS },
 	/*
 	 * On one processor a pair that blocks all the time has 72 % of its rate
 	 * beside a thread that computes, and that one 19 % of the time. With 1 ms
 	 * these are 63 and 28 %.
 	 */
-	{ "slice", offsetof(struct tl__gil_settings, slice_ns), true,
+	{ "slice", offsetof(struct tl__gil_settings, slice_ns), IS_TIME,
 	  600 * TL__NS_PER_US },
 };
 
@@ -119,20 +123,40 @@ static uint64_t *field_of(struct tl_gil *gil, const struct setting *setting)
 	return (uint64_t *)(void *)((char *)&gil->settings + setting->offset);
 }
 
+static int read_time(const char *value, uint64_t *out)
+{
+	return tl__parse_duration_ns(value, TL__NS_PER_MS, TIME_MIN, TIME_MAX, out);
+}
+
+static int read_number(const char *value, uint64_t *out)
+{
+	return tl__parse_u64(value, 1, TICKS_MAX, out);
+}
+
+static int read_class(const char *value, uint64_t *out)
+{
+	*out = !strcmp(value, "ext");
+	return *out || !strcmp(value, "normal") ? 0 : -EINVAL;
+}
+
+static const struct {
+	int (*read)(const char *value, uint64_t *out);
+	const char *not;
+} kinds[KINDS] = {
+	[IS_TIME] = { read_time, "not a time from 1us to 1h, as 5ms" },
+	[IS_NUMBER] = { read_number, "not a number from 1 to 1000000000" },
+	[IS_CLASS] = { read_class, "neither ext nor normal" },
+};
+
 static int set(const struct reading *in, const struct setting *setting,
 	       const char *value)
 {
-	uint64_t *field = field_of(in->gil, setting);
-	int r = setting->is_time ?
-		tl__parse_duration_ns(value, TL__NS_PER_MS, TIME_MIN, TIME_MAX,
-				      field) :
-		tl__parse_u64(value, 1, TICKS_MAX, field);
+	int r = kinds[setting->kind].read(value, field_of(in->gil, setting));
 
 	if (r && in->error)
 		(void)tl_error_new(in->error, EINVAL, "%s%s=%s: %s",
-				   in->source, setting->name, value, setting->is_time ?
-				   "not a time from 1us to 1h, as 5ms" :
-				   "not a number from 1 to 1000000000");
+				   in->source, setting->name, value,
+				   kinds[setting->kind].not);
 	return r ? -EINVAL : 0;
 }
 
