@@ -62,6 +62,14 @@ static void blocks(struct actor *actor)
 	let(actor, END);
 }
 
+/* The calling thread does. */
+static void blocks_here(void)
+{
+	tl_gil_block_begin();
+	tl_sleep(MS);
+	tl_gil_block_end();
+}
+
 /* Ticks until @next has it, who waits. */
 static void tick_over(struct actor *actor, struct actor *next)
 {
@@ -75,7 +83,8 @@ static void tick_over(struct actor *actor, struct actor *next)
 
 /* --- when ------------------------------------------------------------------------------------------------------------- */
 
-#define EAGER "interval=1us,ticks=1,yields=1,least=1us"
+/* Whoever computes is asked at once, and nobody has had it for too long. */
+#define EAGER "interval=1us,ticks=1,yields=1,least=1us,starve=1h,slice=1h"
 
 /* a comes in to be favoured so. Returns its tid. */
 static int first_comes(const char *spec)
@@ -88,7 +97,7 @@ static int first_comes(const char *spec)
 
 static void open_favoured(const char *policy, const struct favour *f)
 {
-	char spec[96];
+	char spec[160];
 
 	snprintf(spec, sizeof(spec), "%s," EAGER ",%s", policy, f->setting);
 	first_comes(spec);
@@ -175,9 +184,7 @@ static void *comes_and_goes(void *arg)
 	pid = fork();
 	if (!pid) {
 		ok = is_still(&before) && tl_gil_is_held();
-		tl_gil_block_begin();
-		tl_sleep(2 * MS);
-		tl_gil_block_end();
+		blocks_here();
 		ok &= is_still(&before) && !tl_gil_detach() && is_still(&before);
 		_exit(!ok);
 	}
@@ -216,8 +223,9 @@ static void *calls_quickly(UNUSED void *arg)
 	uint64_t since;
 	int i;
 
-	come_in(gil);
 	do {
+		tl_gil_detach();
+		come_in(gil);
 		since = tl_now();
 		tl_gil_block_begin();
 		tl_gil_block_end();
@@ -282,26 +290,37 @@ static void test_reniced_favoured(void)
 	cast();
 }
 
+static bool is_left_alone(const char *spec)
+{
+	struct tl_gil *gil = new_gil(spec);
+	struct scheduled now = scheduled(0);
+	bool ok;
+
+	come_in(gil);
+	ok = is_still(&now);
+	blocks_here();
+	ok &= is_still(&now);
+	tl_gil_detach();
+	tl_gil_free(gil);
+	return ok && is_still(&now);
+}
+
 /* A nice value that is less already, and a policy of its own. */
 static void *has_its_own(UNUSED void *arg)
 {
 	struct tl__sched own = before.by;
-	struct scheduled now;
 
 	own.nice = -15;
 	if (tl__sched_set(&own))
 		tap_bail("can't renice");
-	now = scheduled(0);
-	tap_ok(!try_attach("handoff,nice=-10") && is_still(&now), "who has better than that keeps it");
-	own = before.by;
+	tap_ok(is_left_alone("handoff,nice=-10"), "who has better than that keeps it");
 	own.nice = 0;
 	own.slice_ns = 0;
 	own.policy = SCHED_RR;
 	own.priority = 2;
 	if (tl__sched_set(&own))
 		tap_bail("can't have a policy");
-	now = scheduled(0);
-	tap_ok(!try_attach("handoff,sched=fifo") && !try_attach("handoff,sched=ext") && is_still(&now),
+	tap_ok(is_left_alone("handoff,sched=fifo") && is_left_alone("handoff,sched=ext"),
 	       "who has a real-time policy keeps that");
 	return NULL;
 }
@@ -309,9 +328,7 @@ static void *has_its_own(UNUSED void *arg)
 static void *ends_favoured(void *arg)
 {
 	come_in(arg);
-	tl_gil_block_begin();
-	tl_sleep(MS);
-	tl_gil_block_end();
+	blocks_here();
 	return NULL;
 }
 
