@@ -6,8 +6,10 @@
  * lock, through its next calls that block (who sleeps is to be woken soon), until it
  * is made to let go, or has computed for LONG_NS at a stretch. The latter is seen at
  * its ticks, and is what keeps a real-time thread that begins to compute while nobody
- * wants the lock from taking a processor for good. Two system calls at each change,
- * none in between.
+ * wants the lock from taking a processor for good. It counts what it had of a processor,
+ * not what others took from it, and only what comes after the first LONG_NS: so those
+ * who come back sooner need not ask. Two system calls at each change, one each LONG_NS
+ * in between.
  *
  * What it makes meanwhile, threads or processes, the kernel does not favour
  * (TL__SCHED_RESET_ON_FORK). And what somebody else has changed meanwhile stays: we
@@ -52,6 +54,7 @@ static void have(struct tl__gil_favour *f, bool has)
 static void favour(struct tl__gil_favour *f, uint64_t now)
 {
 	f->back_ns = now;
+	f->computed_ns = 0;
 	have(f, true);
 	if (f->has)
 		tl__tick_set(TL__TICK_FAVOUR);
@@ -80,17 +83,32 @@ void tl__gil_favour_kept_slow(struct tl__gil_favour *f)
 		favour(f, now);
 }
 
+/* Whether it has computed for too long, or it is looked at again after LONG_NS. */
+static bool has_computed(struct tl__gil_favour *f, uint64_t now)
+{
+	uint64_t computed = tl__computed();
+
+	f->back_ns = now;
+	if (!f->computed_ns) {
+		f->computed_ns = computed;
+		return false;
+	}
+	return computed - f->computed_ns >= LONG_NS;
+}
+
 void tl__gil_favour_tick(struct tl__gil_favour *f, uint64_t held_since_ns)
 {
 	/* If it came back before that, it has waited. */
 	uint64_t since = f->back_ns > held_since_ns ? f->back_ns : held_since_ns;
+	uint64_t now;
 
 	if (f->ticks_left) {
 		f->ticks_left--;
 		return;
 	}
 	f->ticks_left = TICKS_A_LOOK;
-	if (tl__now() - since >= LONG_NS)
+	now = tl__now();
+	if (now - since >= LONG_NS && has_computed(f, now))
 		end_favour(f);
 }
 

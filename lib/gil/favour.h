@@ -30,7 +30,8 @@ struct tl__gil_favour {
 	struct tl__sched before, usual, favoured;
 	cpu_set_t processors;	/* before it was pinned */
 	uint64_t left_ns;	/* when it kept the lock to block */
-	uint64_t back_ns;	/* when it came back last */
+	uint64_t back_ns;	/* when it came back last, or was looked at */
+	uint64_t computed_ns;	/* what it had computed then; 0: not looked at yet */
 	unsigned int ticks_left;	/* until it looks at the clock */
 };
 
