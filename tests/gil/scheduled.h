@@ -30,6 +30,13 @@ static UNUSED bool is_same(const struct scheduled *s, const struct scheduled *to
 	return tl__sched_is(&s->by, &to->by) && s->by.flags == to->by.flags && CPU_EQUAL(&s->on, &to->on);
 }
 
+static UNUSED void show(const char *who, const struct scheduled *s)
+{
+	tap_diag("%s: policy %u, flags %#llx, nice %d, priority %u, slice %llu ns, on %d processors", who, s->by.policy,
+		 (unsigned long long)s->by.flags, s->by.nice, s->by.priority, (unsigned long long)s->by.slice_ns,
+		 CPU_COUNT(&s->on));
+}
+
 /* Whether the calling thread is scheduled so now. */
 static UNUSED bool is_still(const struct scheduled *before)
 {
