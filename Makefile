@@ -20,6 +20,7 @@ DESTDIR ?=
 SAN ?=
 INSTALL_PACKAGES ?= yes
 
+comma := ,
 CC := $(CROSS_COMPILE)gcc
 CXX := $(CROSS_COMPILE)g++
 AR := $(CROSS_COMPILE)ar
@@ -84,7 +85,10 @@ PRELOAD_CHECKED := $(O)/preload-checked/libtasklet-preload.so
 include bpf/bpf.mk
 TOOL_NAMES := $(basename $(notdir $(wildcard tools/tl-*.c)))
 ifneq ($(BPF),yes)
-TOOL_NAMES := $(filter-out tl-trace,$(TOOL_NAMES))
+TOOL_NAMES := $(filter-out tl-trace tl-sched,$(TOOL_NAMES))
+endif
+ifneq ($(BPF_SCHED),)
+TOOL_NAMES := $(filter-out tl-sched,$(TOOL_NAMES))
 endif
 TOOLS := $(TOOL_NAMES:%=$(O)/tools/%)
 SO := $(O)/libtasklet.so.$(VERSION)
@@ -139,7 +143,6 @@ $(SO): $(LIB_OBJS) $(LIB_MAP)
 		-Wl,--version-script=$(LIB_MAP) -Wl,-z,defs,-z,relro,-z,now,-z,nodelete \
 		$(if $(SAN),-Wl$(comma)-z$(comma)undefs) \
 		$(LDFLAGS_ALL) -o $@ $(LIB_OBJS) $(LDLIBS_LIB)
-comma := ,
 
 $(O)/libtasklet.so.$(SOVERSION) $(O)/libtasklet.so: $(SO)
 	$(Q)ln -sf $(notdir $<) $@
@@ -181,10 +184,12 @@ FOLDER_tl-giltest := giltest
 FOLDER_tl-run := run
 FOLDER_tl-wakelat := wakelat
 FOLDER_tl-trace := trace
+FOLDER_tl-sched := sched
 LDLIBS_tl-testserver := -lhttp_parser
 LDLIBS_tl-giltest := -lm
 LDLIBS_tl-wakelat := -lm
 LDLIBS_tl-trace := -lbpf -lelf -lm
+LDLIBS_tl-sched := -lbpf -lelf
 tool_objs = $(if $(FOLDER_$(1)),$(patsubst %.c,$(O)/%.o,$(sort \
 	$(wildcard tools/$(FOLDER_$(1))/*.c))))
 TOOL_OBJS := $(foreach t,$(TOOL_NAMES),$(call tool_objs,$(t)))
@@ -193,10 +198,14 @@ $(foreach t,$(TOOL_NAMES),$(eval $(O)/tools/$(t): $(call tool_objs,$(t))))
 $(O)/tools/tl-giltest $(O)/tools/tl-wakelat $(O)/tools/tl-trace: \
 	$(O)/tools/plot/gnuplot.o $(O)/tools/output/output.o
 $(O)/tools/tl-hist: $(O)/tools/output/output.o
+$(TOOLS): $(O)/tools/text/args.o
 $(O)/tools/tl-wakelat $(O)/tools/tl-trace: $(O)/tools/text/time.o
-# Of what the tracers' two sides share, and their objects.
-$(O)/tools/trace/%.o: CPPFLAGS += -I. -I$(O)/bpf
-$(call tool_objs,tl-trace): | $(BPF_SKELETONS)
+# Of what the two sides share, the kernel's and ours, and the objects.
+$(O)/tools/trace/%.o $(O)/tools/sched/%.o $(O)/tools/tl-sched.o: CPPFLAGS += -I. -I$(O)/bpf
+$(call tool_objs,tl-trace) $(call tool_objs,tl-sched): | $(BPF_SKELETONS)
+# It finds probes, and its command, as tl-trace does.
+$(O)/tools/tl-sched: $(O)/tools/trace/object.o $(O)/tools/trace/symbol.o $(O)/tools/trace/target.o \
+	$(O)/tools/output/output.o
 # Its burner and its queue's lock are those of tl-giltest.
 $(O)/tools/tl-testserver: $(O)/tools/giltest/lock.o $(O)/tools/giltest/work.o
 $(O)/tools/tl-testserver.o $(call tool_objs,tl-testserver): | packages-demo
@@ -237,6 +246,8 @@ ifeq ($(BPF),yes)
 	$(Q)install -m 644 $(BPF_OBJS) $(DESTDIR)$(libdir)/libtasklet/bpf/
 endif
 	$(Q)install -m 644 include/tasklet/*.h $(DESTDIR)$(includedir)/tasklet/
+	$(Q)install -d $(DESTDIR)$(includedir)/tasklet/uapi
+	$(Q)install -m 644 include/tasklet/uapi/*.h $(DESTDIR)$(includedir)/tasklet/uapi/
 	$(Q)for page in $(INSTALLED_PAGES); do \
 		dir=$(DESTDIR)$(mandir)/man$${page##*.}; \
 		install -d $$dir && install -m 644 $$page $$dir/; done
@@ -252,6 +263,22 @@ uninstall:
 	$(Q)rm -rf $(DESTDIR)$(includedir)/tasklet $(DESTDIR)$(libdir)/libtasklet
 	$(Q)for page in $(INSTALLED_PAGES); do \
 		rm -f $(DESTDIR)$(mandir)/man$${page##*.}/$${page##*/}; done
+
+# The kernel module's sources, with what dkms(8) wants to know of them, the rule for its
+# device and the group that may open that. To build it by hand:
+# make -C /lib/modules/$(uname -r)/build M=$PWD
+DKMS_DIR := $(DESTDIR)/usr/src/tasklet-$(VERSION)
+
+.PHONY: install-dkms
+install-dkms:
+	$(Q)install -d $(DKMS_DIR)/kmod $(DKMS_DIR)/include/tasklet/uapi \
+		$(DESTDIR)/usr/lib/udev/rules.d $(DESTDIR)/usr/lib/sysusers.d
+	$(Q)install -m 644 Kbuild $(DKMS_DIR)/
+	$(Q)install -m 644 kmod/*.c kmod/*.h $(DKMS_DIR)/kmod/
+	$(Q)install -m 644 include/tasklet/uapi/*.h $(DKMS_DIR)/include/tasklet/uapi/
+	$(Q)sed 's/@version@/$(VERSION)/' kmod/dkms.conf > $(DKMS_DIR)/dkms.conf
+	$(Q)install -m 644 kmod/tasklet.rules $(DESTDIR)/usr/lib/udev/rules.d/60-tasklet.rules
+	$(Q)install -m 644 kmod/tasklet.sysusers $(DESTDIR)/usr/lib/sysusers.d/tasklet.conf
 
 # --- demo, clean, help ------------------------------------------------------
 
@@ -281,7 +308,7 @@ lint: packages-lint
 
 help:
 	@sed -n 's/^# \{0,1\}//; 3,11p' Makefile
-	@echo 'Targets: lib tools install uninstall demo check check-checked check-asan check-ubsan'
+	@echo 'Targets: lib tools install install-dkms uninstall demo check check-checked check-asan check-ubsan'
 	@echo '         check-tsan check-valgrind check-aarch64 check-vm explore soak bench lint clean'
 
 -include $(LIB_OBJS:.o=.d) $(PRELOAD_OBJS:.o=.d) \

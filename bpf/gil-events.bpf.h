@@ -24,12 +24,15 @@ struct gil_thread {
 	__u8 in_restore;	/* in a call that takes it after a call that may block */
 	__u8 in_save;		/* has given it up for such a call */
 	__u8 was_asked;		/* to give it up; not so if it never comes back */
+	__u8 place;		/* where it is among the lock's IO waiters, from 1; 0: nowhere */
 };
+
+/* More than so many IO threads that wait for a lock at once are not told apart. */
+#define GIL_PLACES 32
 
 struct gil_lock {
 	__u64 released_ns;	/* 0: it was taken since */
-	__u64 io_since_ns;	/* an IO thread waits since, or longer; 0: none does */
-	__u64 io_waiting;
+	__u64 io_since_ns[GIL_PLACES];	/* an IO thread waits since; 0: a free place */
 };
 
 struct gil_lock_key {
@@ -76,27 +79,40 @@ static __always_inline struct gil_lock *gil_lock_of(struct gil_thread *t)
 	return bpf_map_lookup_elem(&gil_locks, &key);
 }
 
-/*
- * Of several IO threads it is not known when the second came: when the first goes, the
- * others are taken to wait from then on.
- */
-static __always_inline void gil_comes(struct gil_lock *l, __u32 class, __u64 now)
+/* An IO thread begins to wait. Those that find no place are not seen by others. */
+static __always_inline void gil_comes(struct gil_thread *t, struct gil_lock *l, __u64 now)
 {
-	if (class == GIL_IO && !__sync_fetch_and_add(&l->io_waiting, 1))
-		l->io_since_ns = now;
+	__u32 i;
+
+	for (i = 0; i < GIL_PLACES; i++)
+		if (!l->io_since_ns[i] && !__sync_val_compare_and_swap(&l->io_since_ns[i], 0, now)) {
+			t->place = i + 1;
+			return;
+		}
+	tl_count(TL_TRACE_LOST_STATE);
 }
 
-static __always_inline void gil_goes(struct gil_lock *l, __u32 class, __u64 now)
+static __always_inline void gil_goes(struct gil_thread *t, struct gil_lock *l)
 {
-	__u64 since = l->io_since_ns;
+	__u32 i = t->place - 1U;
 
-	if (class != GIL_IO)
-		return;
-	/* Another one may come just now, with a time of its own: that stays. */
-	if (__sync_fetch_and_add(&l->io_waiting, -1ULL) == 1)
-		__sync_val_compare_and_swap(&l->io_since_ns, since, 0);
-	else
-		__sync_val_compare_and_swap(&l->io_since_ns, since, now);
+	if (i < GIL_PLACES)
+		l->io_since_ns[i] = 0;
+	t->place = 0;
+}
+
+/* Since when the IO thread waits that has waited longest; 0: none does. */
+static __always_inline __u64 gil_io_since(struct gil_lock *l)
+{
+	__u64 first = 0, since;
+	__u32 i;
+
+	for (i = 0; l && i < GIL_PLACES; i++) {
+		since = l->io_since_ns[i];
+		if (since && (!first || since < first))
+			first = since;
+	}
+	return first;
 }
 
 /* The calling thread wants the lock. */
@@ -113,8 +129,8 @@ static __always_inline void gil_waits(struct gil_thread *t, __u64 lock, __u32 cl
 	t->hold_ns = 0;
 	t->waking_ns = t->wakeup_ns = t->runs_ns = 0;
 	l = gil_lock_of(t);
-	if (l)
-		gil_comes(l, class, now);
+	if (l && class == GIL_IO)
+		gil_comes(t, l, now);
 }
 
 /* The calling thread has it. */
@@ -127,7 +143,7 @@ static __always_inline void gil_has(void *ctx, struct gil_thread *t)
 		return;
 	l = gil_lock_of(t);
 	if (l)
-		gil_goes(l, t->class, now);
+		gil_goes(t, l);
 	tl_count(TL_TRACE_EVENTS);
 	on_acquired(ctx, t, l, now);
 	if (l)
@@ -145,7 +161,7 @@ static __always_inline void gil_gives(void *ctx, struct gil_thread *t, bool forc
 
 	/* It had it after all: nobody saw that its wait ended. */
 	if (t->wait_ns && l)
-		gil_goes(l, t->class, now);
+		gil_goes(t, l);
 	t->wait_ns = 0;
 	on_released(ctx, t, l, now);
 	if (l)
@@ -153,6 +169,20 @@ static __always_inline void gil_gives(void *ctx, struct gil_thread *t, bool forc
 	t->hold_ns = 0;
 	t->gave_ns = now;
 	t->was_asked = forced;
+}
+
+/*
+ * The calling thread lets go in a way that it can undo. It holds nothing meanwhile, but
+ * nothing is handed over either: who takes it is not woken for that.
+ */
+static __always_inline void gil_keeps(void *ctx, struct gil_thread *t)
+{
+	__u64 now = bpf_ktime_get_ns();
+
+	on_released(ctx, t, gil_lock_of(t), now);
+	t->hold_ns = 0;
+	t->gave_ns = now;
+	t->was_asked = 0;
 }
 
 /* The part of an object for USDT takes the rest from it. */
@@ -228,7 +258,7 @@ int BPF_PROG(gil_exit, struct task_struct *p)
 		return 0;
 	l = gil_lock_of(t);
 	if (l)
-		gil_goes(l, t->class, bpf_ktime_get_ns());
+		gil_goes(t, l);
 	t->wait_ns = 0;
 	return 0;
 }

@@ -28,14 +28,15 @@ struct gil_key {
  */
 enum gil_part { GIL_RELEASE, GIL_WAKE, GIL_QUEUE, GIL_TAKE, GIL_PARTS };
 
+/* Each row begins with the name of the thread that came first: rows.bpf.h. */
 struct gil_row {
+	char comm[16];
 	struct tl_bpf_hist wait;
 	struct tl_bpf_hist hold;
 	struct tl_bpf_hist handoff;
 	struct tl_bpf_hist part[GIL_PARTS];
 	__u64 forced;		/* releases that were asked for, by those that came back */
 	__u64 convoy;		/* waits from one to two intervals long */
-	char comm[16];
 };
 
 /* Who held the lock, and where, for how long while an IO thread waited. */
@@ -48,15 +49,16 @@ struct gil_stack_key {
 };
 
 struct gil_stack {
+	char comm[16];
 	__u64 ns;
 	__u64 count;
-	char comm[16];
 };
 
 #define GIL_STACK_DEPTH 24
 
 /* iopri: one for each process. */
 struct iopri_row {
+	char comm[16];
 	struct tl_bpf_hist queue[GIL_CLASSES];	/* run-queue wait of the next owner */
 	__u64 served[GIL_CLASSES];
 	/* A CPU thread got the lock while an IO thread had waited for longer. */
@@ -64,7 +66,6 @@ struct iopri_row {
 	/* The next owner was ready, and its processor ran a thread without the lock. */
 	__u64 inverted;
 	__u64 inverted_ns;
-	char comm[16];
 };
 
 #endif

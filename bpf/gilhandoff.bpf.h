@@ -4,23 +4,12 @@
 #define TL_BPF_GILHANDOFF_BPF_H
 
 #include "gil-events.bpf.h"
+#include "rows.bpf.h"
 
 #define INTERVAL_NS 5000000
 
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 256);
-	__type(key, struct gil_key);
-	__type(value, struct gil_row);
-} gil_rows SEC(".maps");
-
-/* What a new row begins as. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct gil_row);
-} gil_empty SEC(".maps");
+TL_ROWS(gil_rows, struct gil_key, struct gil_row, 256);
+TL_ROWS(gil_holders, struct gil_stack_key, struct gil_stack, 4096);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_STACK_TRACE);
@@ -28,13 +17,6 @@ struct {
 	__uint(key_size, sizeof(__u32));
 	__uint(value_size, GIL_STACK_DEPTH * sizeof(__u64));
 } gil_stacks SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 4096);
-	__type(key, struct gil_stack_key);
-	__type(value, struct gil_stack);
-} gil_holders SEC(".maps");
 
 static __always_inline struct gil_row *gil_row_of(__u32 class)
 {
@@ -45,21 +27,8 @@ static __always_inline struct gil_row *gil_row_of(__u32 class)
 		.tid = s && s->by_thread ? (__u32)ids : 0,
 		.class = class,
 	};
-	struct gil_row *row = bpf_map_lookup_elem(&gil_rows, &key), *empty;
-	__u32 zero = 0;
 
-	if (row)
-		return row;
-	empty = bpf_map_lookup_elem(&gil_empty, &zero);
-	if (!empty)
-		return NULL;
-	bpf_map_update_elem(&gil_rows, &key, empty, BPF_NOEXIST);
-	row = bpf_map_lookup_elem(&gil_rows, &key);
-	if (row)
-		bpf_get_current_comm(row->comm, sizeof(row->comm));
-	else
-		tl_count(TL_TRACE_LOST_ROWS);
-	return row;
+	return TL_ROW(gil_rows, &key, TL_CURRENT());
 }
 
 /* @from and @to in order, where both are known. */
@@ -120,33 +89,26 @@ static __always_inline void blame(void *ctx, __u64 ns)
 		.stack = (__s32)bpf_get_stackid(ctx, &gil_stacks, BPF_F_USER_STACK),
 		.caller = caller_of(ctx),
 	};
-	struct gil_stack zero = {}, *stack = bpf_map_lookup_elem(&gil_holders, &key);
+	struct gil_stack *stack = TL_ROW(gil_holders, &key, TL_CURRENT());
 
-	if (!stack) {
-		bpf_get_current_comm(zero.comm, sizeof(zero.comm));
-		bpf_map_update_elem(&gil_holders, &key, &zero, BPF_NOEXIST);
-		stack = bpf_map_lookup_elem(&gil_holders, &key);
-	}
-	if (!stack) {
-		tl_count(TL_TRACE_LOST_ROWS);
+	if (!stack)
 		return;
-	}
 	__sync_fetch_and_add(&stack->ns, ns);
 	__sync_fetch_and_add(&stack->count, 1);
 }
 
 static __always_inline void on_released(void *ctx, struct gil_thread *t, struct gil_lock *l, __u64 now)
 {
-	struct gil_row *row;
-	__u64 since;
+	struct gil_row *row = gil_row_of(t->class);
+	__u64 since = gil_io_since(l);
 
-	row = gil_row_of(t->class);
 	if (row && t->hold_ns)
 		tl_hist_add(&row->hold, now - t->hold_ns);
-	if (!l || !l->io_since_ns)
+	if (!since)
 		return;
-	since = l->io_since_ns > t->hold_ns ? l->io_since_ns : t->hold_ns;
-	if (since && now > since)
+	if (since < t->hold_ns)
+		since = t->hold_ns;
+	if (now > since)
 		blame(ctx, now - since);
 }
 

@@ -4,46 +4,22 @@
 #define TL_BPF_IOPRI_BPF_H
 
 #include "gil-events.bpf.h"
+#include "rows.bpf.h"
 
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 256);
-	__type(key, __u32);	/* tgid */
-	__type(value, struct iopri_row);
-} iopri_rows SEC(".maps");
-
-/* What a new row begins as. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct iopri_row);
-} iopri_empty SEC(".maps");
+TL_ROWS(iopri_rows, __u32, struct iopri_row, 256);	/* by tgid */
 
 static __always_inline struct iopri_row *iopri_row_of(struct task_struct *p)
 {
-	__u32 tgid = TL_FIELD(p, tgid), zero = 0;
-	struct iopri_row *row = bpf_map_lookup_elem(&iopri_rows, &tgid), *empty;
+	__u32 tgid = TL_FIELD(p, tgid);
 
-	if (row)
-		return row;
-	empty = bpf_map_lookup_elem(&iopri_empty, &zero);
-	if (!empty)
-		return NULL;
-	bpf_map_update_elem(&iopri_rows, &tgid, empty, BPF_NOEXIST);
-	row = bpf_map_lookup_elem(&iopri_rows, &tgid);
-	if (row)
-		bpf_probe_read_kernel_str(row->comm, sizeof(row->comm), p->comm);
-	else
-		tl_count(TL_TRACE_LOST_ROWS);
-	return row;
+	return TL_ROW(iopri_rows, &tgid, p);
 }
 
 /* By then the thread is not counted among the waiters. */
 static __always_inline void on_acquired(void *ctx, struct gil_thread *t, struct gil_lock *l, __u64 now)
 {
 	struct iopri_row *row = iopri_row_of(TL_CURRENT());
-	__u64 since = l ? l->io_since_ns : 0;
+	__u64 since = gil_io_since(l);
 	/* Not an index: the verifier would want to know its bounds. */
 	__u32 class = t->class == GIL_IO;
 

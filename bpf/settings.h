@@ -17,6 +17,8 @@ struct tl_trace_settings {
 	__u64 interval_ns;	/* of the global lock; 0: 5 ms */
 	__u32 off;		/* nothing is counted */
 	__u32 after_exec;	/* nor a process's first thread before its exec */
+	__u32 says;		/* threads that wake say more of it: by probes, at system calls */
+	__u32 reserved;
 };
 
 enum tl_trace_counter {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What a thread that sleeps in a system call waits in: told from the registers that
- * it entered the kernel with, which costs nothing while nobody is woken.
+ * What a system call is, told from the registers with which a thread entered the kernel:
+ * what it waits in, which costs nothing while nobody is woken; whether it may sleep or
+ * wake others.
  */
 #ifndef TL_BPF_SYSCALLS_BPF_H
 #define TL_BPF_SYSCALLS_BPF_H
@@ -15,6 +16,7 @@ enum { NR_read = 0, NR_poll = 7, NR_pread64 = 17, NR_readv = 19, NR_select = 23,
 	NR_recvmmsg = 299 };
 #define REGS_NR(regs)	((long)(regs)->orig_ax)
 #define REGS_ARG1(regs)	((__u64)(regs)->di)
+#define REGS_ARG2(regs)	((__u64)(regs)->si)
 #elif defined(__TARGET_ARCH_arm64)
 enum { NR_read = 63, NR_poll = -2, NR_pread64 = 67, NR_readv = 65, NR_select = -3, NR_nanosleep = 101,
 	NR_accept = 202, NR_recvfrom = 207, NR_recvmsg = 212, NR_futex = 98, NR_clock_nanosleep = 115,
@@ -22,12 +24,17 @@ enum { NR_read = 63, NR_poll = -2, NR_pread64 = 67, NR_readv = 65, NR_select = -
 	NR_recvmmsg = 243 };
 #define REGS_NR(regs)	((long)(regs)->syscallno)
 #define REGS_ARG1(regs)	((__u64)(regs)->orig_x0)
+#define REGS_ARG2(regs)	((__u64)(regs)->regs[1])
 #else
 #error "wakelat does not know this architecture's system calls"
 #endif
 
 /* The same everywhere. */
-enum { NR_io_uring_enter = 426, NR_epoll_pwait2 = 441, NR_futex_waitv = 449, NR_futex_wait = 455 };
+enum { NR_io_uring_enter = 426, NR_epoll_pwait2 = 441, NR_futex_waitv = 449, NR_futex_wake = 454, NR_futex_wait = 455 };
+
+/* Of futex(), without its flags: those that wait for somebody. */
+#define FUTEX_COMMAND	0x1f
+#define FUTEX_WAITS	(1u << 0 | 1u << 6 | 1u << 9 | 1u << 11 | 1u << 13)
 
 #define S_IFMT_	0170000
 #define S_IFIFO_	0010000
@@ -105,6 +112,43 @@ static __always_inline enum wakelat_primitive kind_of_wait(struct task_struct *p
 		return kind_of_file(p, arg);
 	}
 	return WAKELAT_OTHER;
+}
+
+static __always_inline bool futex_waits(const struct pt_regs *regs)
+{
+	return FUTEX_WAITS >> (REGS_ARG2(regs) & FUTEX_COMMAND) & 1;
+}
+
+/* Whether it is a system call in which a thread may sleep until it is woken. */
+static __always_inline bool call_may_sleep(const struct pt_regs *regs)
+{
+	long nr = REGS_NR(regs);
+
+	if (nr == NR_futex)
+		return futex_waits(regs);
+	return nr >= 0 && nr != NR_futex_wake;
+}
+
+/* Whether it is one that may wake others: all but those that do nothing else than wait. */
+static __always_inline bool call_may_wake(const struct pt_regs *regs)
+{
+	switch (REGS_NR(regs)) {
+	case NR_futex:
+		return !futex_waits(regs);
+	case NR_futex_wait:
+	case NR_futex_waitv:
+	case NR_epoll_wait:
+	case NR_epoll_pwait:
+	case NR_epoll_pwait2:
+	case NR_poll:
+	case NR_ppoll:
+	case NR_select:
+	case NR_pselect6:
+	case NR_nanosleep:
+	case NR_clock_nanosleep:
+		return false;
+	}
+	return REGS_NR(regs) >= 0;
 }
 
 #endif

@@ -44,12 +44,24 @@ struct files_struct {
 	struct fdtable *fdt;
 };
 
+struct cpumask {
+	unsigned long bits[1];
+};
+
+/* Of kernels with sched_ext. */
+struct sched_ext_entity {
+	__u64 slice;
+	__u32 flags;
+};
+
 struct task_struct {
 	unsigned int flags;
 	int pid;
 	int tgid;
 	char comm[16];
 	struct files_struct *files;
+	const void *cpus_ptr;	/* or else clang leaves out what struct cpumask is */
+	struct sched_ext_entity scx;
 };
 
 #pragma clang attribute pop

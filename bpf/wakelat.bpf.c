@@ -11,9 +11,10 @@
  * Futexes are told apart by those uprobes that our loader attaches: a thread that
  * enters sem_wait() and its like leaves the object's address, and the futex that it
  * then sleeps on must lie in it; and a thread of ours that wakes says by a USDT probe
- * whom (probes.bpf.c). Without these a futex is a futex.
+ * whom (wakelat_usdt.bpf.c). Without these a futex is a futex. What comes before that
+ * and after it, in both threads' system calls, is for wakelat_calls.bpf.c.
  *
- * Owns the three maps of its name. Invariant: a thread's state says that a wake-up is
+ * Owns the maps of its name. Invariant: a thread's state says that a wake-up is
  * under way only from its waking to its being switched in: if it never was off its
  * processor there is nothing to measure.
  */
@@ -21,52 +22,64 @@
 
 #include "task.bpf.h"
 #include "hist.bpf.h"
+#include "rows.bpf.h"
 #include "syscalls.bpf.h"
 #include "wakelat.bpf.h"
-
-struct wake_state {
-	__u64 waking_ns;	/* 0: no wake-up is under way */
-	__u64 wakeup_ns;
-	__u32 waker_cpu;
-	__u32 primitive;
-};
-
-TL_TASK_MAP(wakelat_state, struct wake_state);
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 512);
-	__type(key, struct wakelat_key);
-	__type(value, struct wakelat_row);
-} wakelat_rows SEC(".maps");
-
-/* What a new row begins as: too large for a program's stack. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct wakelat_row);
-} wakelat_empty SEC(".maps");
 
 /* Of the kernel's own threads, and of those that work for a process in its stead. */
 #define PF_NO_USER 0x00204010	/* PF_KTHREAD, PF_USER_WORKER, PF_IO_WORKER */
 #define PF_FORKNOEXEC_ 0x00000040
 
-/* By the registers that it entered the kernel with. Raw tracepoints have no way to them. */
-static __always_inline enum wakelat_primitive primitive_of(struct task_struct *p)
-{
+/* By the registers that @p entered the kernel with. Raw tracepoints have no way to them. */
 #ifdef TL_RAW_TP
-	return WAKELAT_OTHER;
+static __always_inline void looks_at_calls(struct task_struct *p, struct wake_state *state)
+{
+	state->primitive = WAKELAT_OTHER;
+}
 #else
-	enum wakelat_primitive kind;
+static __always_inline const struct pt_regs *registers_of(struct task_struct *p)
+{
+	return (const struct pt_regs *)bpf_task_pt_regs(p);
+}
+
+/* The state of the thread that wakes, if it says anything. */
+static __always_inline struct wake_state *waker(void)
+{
+	const struct tl_trace_settings *s = tl_settings_get();
+
+	return s && s->says ? TL_TASK_GET(wakelat_state, TL_CURRENT()) : NULL;
+}
+
+static __always_inline enum wakelat_primitive kind_of_futex(struct wake_state *state, struct wake_state *me,
+							    __u64 futex)
+{
+	if (me && me->wakes == futex)
+		return me->wakes_as;
+	if (futex - state->waits_on < state->waits_size)
+		return state->waits_as;
+	return WAKELAT_FUTEX;
+}
+
+static __always_inline void looks_at_calls(struct task_struct *p, struct wake_state *state)
+{
+	const struct pt_regs *regs;
+	struct wake_state *me;
 	__u64 futex;
 
+	state->primitive = WAKELAT_OTHER;
+	state->called_ns = 0;
 	if (p->flags & PF_NO_USER)
-		return WAKELAT_OTHER;
-	kind = kind_of_wait(p, (struct pt_regs *)bpf_task_pt_regs(p), &futex);
-	return futex ? kind_of_futex(p, futex) : kind;
-#endif
+		return;
+	me = waker();
+	regs = registers_of(p);
+	state->primitive = kind_of_wait(p, regs, &futex);
+	if (futex)
+		state->primitive = kind_of_futex(state, me, futex);
+	/* An interrupt that comes in between calls is nobody's call. */
+	if (me && call_may_sleep(regs) && call_may_wake(registers_of(TL_CURRENT())))
+		state->called_ns = me->entered_ns;
 }
+#endif
 
 /* It is our loader still, that waits to become the command. */
 static __always_inline bool is_before_exec(struct task_struct *p)
@@ -84,12 +97,10 @@ int BPF_PROG(wakelat_waking, struct task_struct *p)
 	/* One that wakes itself is about to sleep, and does not. */
 	if (!tl_is_traced(TL_FIELD(p, tgid)) || p == (void *)bpf_get_current_task() || is_before_exec(p))
 		return 0;
-	state = TL_TASK_MAKE(wakelat_state, p);
-	if (!state) {
-		tl_count(TL_TRACE_LOST_STATE);
+	state = state_of(p);
+	if (!state)
 		return 0;
-	}
-	state->primitive = primitive_of(p);
+	looks_at_calls(p, state);
 	state->waker_cpu = bpf_get_smp_processor_id();
 	state->wakeup_ns = 0;
 	state->waking_ns = bpf_ktime_get_ns();
@@ -109,43 +120,24 @@ int BPF_PROG(wakelat_wakeup, struct task_struct *p)
 	return 0;
 }
 
-static __always_inline struct wakelat_row *row_of(const struct wakelat_key *key, struct task_struct *p)
-{
-	struct wakelat_row *row = bpf_map_lookup_elem(&wakelat_rows, key), *empty;
-	__u32 zero = 0;
-
-	if (row)
-		return row;
-	empty = bpf_map_lookup_elem(&wakelat_empty, &zero);
-	if (!empty)
-		return NULL;
-	/* Another processor may do the same: one of them comes first. */
-	bpf_map_update_elem(&wakelat_rows, key, empty, BPF_NOEXIST);
-	row = bpf_map_lookup_elem(&wakelat_rows, key);
-	if (row)
-		bpf_probe_read_kernel_str(row->comm, sizeof(row->comm), p->comm);
-	return row;
-}
-
 static __always_inline void runs(struct task_struct *p, struct wake_state *state, bool preempted)
 {
 	const struct tl_trace_settings *s = tl_settings_get();
 	__u64 now = bpf_ktime_get_ns(), began = state->waking_ns, queued = state->wakeup_ns;
-	struct wakelat_key key = {
+	struct wakelat_row *row;
+
+	state->waking_ns = 0;
+	state->returns_from_ns = state->called_ns;
+	state->key = (struct wakelat_key){
 		.tgid = TL_FIELD(p, tgid),
 		.tid = s && s->by_thread ? TL_FIELD(p, pid) : 0,
 		.primitive = state->primitive,
 		.cross = state->waker_cpu != bpf_get_smp_processor_id(),
 		.preempted = preempted,
 	};
-	struct wakelat_row *row;
-
-	state->waking_ns = 0;
-	row = row_of(&key, p);
-	if (!row) {
-		tl_count(TL_TRACE_LOST_ROWS);
+	row = TL_ROW(wakelat_rows, &state->key, p);
+	if (!row)
 		return;
-	}
 	tl_count(TL_TRACE_EVENTS);
 	tl_hist_add(&row->total, now - began);
 	/* It may be switched in by a processor that has not told of the wake-up yet. */

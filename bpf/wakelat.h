@@ -37,12 +37,15 @@ struct wakelat_key {
 /*
  * Nanoseconds. Total is from the wake-up's beginning, in the waker, to the thread's
  * being switched in; of that, issue is until it is in a run queue, and queue the rest.
+ * Call is the time around that: from the waker's entering its system call to the other
+ * one's return from that in which it slept, where both were seen.
  */
 struct wakelat_row {
+	char comm[16];		/* of the thread that came first */
 	struct tl_bpf_hist total;
 	struct tl_bpf_hist issue;
 	struct tl_bpf_hist queue;
-	char comm[16];		/* of the thread that came first */
+	struct tl_bpf_hist call;
 };
 
 #endif

@@ -29,17 +29,12 @@ static __always_inline enum wakelat_primitive primitive_of(__u64 kind)
 SEC("usdt")
 int BPF_USDT(wakelat_wake, __u64 kind, __u64 address)
 {
-	struct wakelat_tag *tag;
+	struct wake_state *me = my_state();
 
-	if (!tl_is_traced(bpf_get_current_pid_tgid() >> 32))
-		return 0;
-	tag = TL_TASK_MAKE(wakelat_tags, TL_CURRENT());
-	if (!tag) {
-		tl_count(TL_TRACE_LOST_STATE);
-		return 0;
+	if (me) {
+		me->wakes = address;
+		me->wakes_as = primitive_of(kind);
 	}
-	tag->wakes = address;
-	tag->wakes_as = primitive_of(kind);
 	return 0;
 }
 

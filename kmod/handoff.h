@@ -25,7 +25,7 @@
 #define HANDOFF_CHUNKS 1024
 
 struct handoff_slot {
-	spinlock_t lock;
+	spinlock_t lock;		/* for what follows, as it says */
 	/* With the lock: */
 	struct task_struct *task;	/* a reference; NULL: nobody's */
 	u32 generation;
@@ -85,6 +85,7 @@ struct handoff_target {
 	u64 cookie;
 	bool anywhere;
 };
+
 /*
  * The caller's slot: until it is woken with @cookie. Wakes @target, which may be NULL,
  * on its way to sleep. 0, -ETIMEDOUT, -ERESTARTSYS, or why the target was not woken.

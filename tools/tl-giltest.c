@@ -22,9 +22,9 @@
 #include "giltest/run.h"
 #include "output/output.h"
 #include "plot/gnuplot.h"
+#include "text/args.h"
 
 enum {
-	EXIT_USAGE = 2,
 	OPT_PINS = 0x100,
 	OPT_SVG,
 	OPT_RATE,
@@ -191,12 +191,6 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
-static void print_version(FILE *f, struct argp_state *state)
-{
-	(void)state;
-	fprintf(f, "tl-giltest (libtasklet) %s\n", tl_version());
-}
-
 static int fail(const char *what, int error)
 {
 	fprintf(stderr, "tl-giltest: %s: %s\n", what, strerror(-error));
@@ -296,8 +290,7 @@ int main(int argc, char **argv)
 	p.plan.rounds = 3;
 	p.plan.rate = 1000;
 	p.plan.think_ns = 50 * TL__NS_PER_US;
-	argp_err_exit_status = EXIT_USAGE;
-	argp_program_version_hook = print_version;
+	args_begin("tl-giltest");
 	argp_parse(&argp, argc, argv, 0, NULL, &p);
 	status = make_plan(&p.plan);
 	if (status)

@@ -17,9 +17,9 @@
 
 #include "base/num.h"
 #include "output/output.h"
+#include "text/args.h"
 
 enum {
-	EXIT_USAGE = 2,
 	OPT_ROWS = 0x100,
 	OPT_COLUMNS,
 };
@@ -90,12 +90,6 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		return ARGP_ERR_UNKNOWN;
 	}
 	return 0;
-}
-
-static void print_version(FILE *f, struct argp_state *state)
-{
-	(void)state;
-	fprintf(f, "tl-hist (libtasklet) %s\n", tl_version());
 }
 
 static int merge_saved(struct program *p, FILE *f, unsigned long *line)
@@ -192,8 +186,7 @@ int main(int argc, char **argv)
 	static char dash[] = "-";
 	int i, r;
 
-	argp_err_exit_status = EXIT_USAGE;
-	argp_program_version_hook = print_version;
+	args_begin("tl-hist");
 	argp_parse(&argp, argc, argv, 0, &i, &p);
 	if (i == argc) {
 		argv[--i] = dash;

@@ -19,11 +19,11 @@
 
 #include "base/num.h"
 #include "run/program.h"
+#include "text/args.h"
 
 #define LIBRARY "libtasklet-preload.so"
 
 enum {
-	EXIT_USAGE = 2,
 	EXIT_OURS = 125,	/* as env(1), nohup(1), timeout(1) have it */
 	OPT_COND = 0x100,
 	OPT_GIL,
@@ -113,12 +113,6 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
-static void print_version(FILE *f, struct argp_state *state)
-{
-	(void)state;
-	fprintf(f, "tl-run (libtasklet) %s\n", tl_version());
-}
-
 static void __attribute__((noreturn)) fail(int code, const char *what,
 					   const char *why)
 {
@@ -187,8 +181,7 @@ int main(int argc, char **argv)
 	struct run r = { 0 };
 	int code;
 
-	argp_err_exit_status = EXIT_USAGE;
-	argp_program_version_hook = print_version;
+	args_begin("tl-run");
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &r);
 	code = program_check(&program, r.program[0]);
 	if (code)

@@ -22,9 +22,9 @@
 #include "base/num.h"
 #include "http/server.h"
 #include "http/threads.h"
+#include "text/args.h"
 
 enum {
-	EXIT_USAGE = 2,
 	OPT_PORT_FILE = 0x100,
 	OPT_HEADER_TIMEOUT,
 	OPT_IO,
@@ -216,12 +216,6 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		return parse_pool_option(key, arg, state);
 	}
 	return 0;
-}
-
-static void print_version(FILE *f, struct argp_state *state)
-{
-	(void)state;
-	fprintf(f, "tl-testserver (libtasklet) %s\n", tl_version());
 }
 
 static int fail(const char *what, int error)
@@ -439,8 +433,7 @@ int main(int argc, char **argv)
 					  NULL, NULL, NULL };
 	int status, r;
 
-	argp_err_exit_status = EXIT_USAGE;
-	argp_program_version_hook = print_version;
+	args_begin("tl-testserver");
 	argp_parse(&argp, argc, argv, 0, NULL, &p);
 	if (p.io)
 		setenv("TL_IO", p.io, 1);

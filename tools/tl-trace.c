@@ -14,10 +14,10 @@
 
 #include "base/num.h"
 #include "plot/gnuplot.h"
+#include "text/args.h"
 #include "trace/trace.h"
 
 enum {
-	EXIT_USAGE = 2,
 	OPT_NO_PROBES = 0x100,
 	OPT_RAW,
 };
@@ -128,12 +128,6 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
-static void print_version(FILE *f, struct argp_state *state)
-{
-	(void)state;
-	fprintf(f, "tl-trace (libtasklet) %s\n", tl_version());
-}
-
 /* Before anything is measured. */
 static int open_picture(struct request *r)
 {
@@ -155,8 +149,7 @@ int main(int argc, char **argv)
 	};
 	struct request request = { .probes = true, .svg_fd = -1 };
 
-	argp_program_version_hook = print_version;
-	argp_err_exit_status = EXIT_USAGE;
+	args_begin("tl-trace");
 	/* In order: what is behind -- must be told from what is before it. */
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &request);
 	if (open_picture(&request))

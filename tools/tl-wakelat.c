@@ -20,6 +20,7 @@
 
 #include "base/num.h"
 #include "output/output.h"
+#include "text/args.h"
 #include "text/time.h"
 #include "wakelat/files.h"
 #include "wakelat/measure.h"
@@ -27,7 +28,6 @@
 #include "wakelat/show.h"
 
 enum {
-	EXIT_USAGE = 2,
 	EXIT_SIGNAL = 128,
 	OPT_SAVE = 0x100,
 	OPT_SVG,
@@ -198,12 +198,6 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		return ARGP_ERR_UNKNOWN;
 	}
 	return 0;
-}
-
-static void print_version(FILE *f, struct argp_state *state)
-{
-	(void)state;
-	fprintf(f, "tl-wakelat (libtasklet) %s\n", tl_version());
 }
 
 static void show_list(FILE *f)
@@ -445,8 +439,7 @@ int main(int argc, char **argv)
 	memset(p.plan.work, 1, sizeof(p.plan.work));
 	memset(p.plan.pin, 1, sizeof(p.plan.pin));
 	p.plan.burner[BURN_NONE] = true;
-	argp_err_exit_status = EXIT_USAGE;
-	argp_program_version_hook = print_version;
+	args_begin("tl-wakelat");
 	argp_parse(&argp, argc, argv, 0, NULL, &p);
 	status = run(&p);
 	results_free(&p.results);

@@ -5,9 +5,9 @@
 
 KMOD_PROGS := $(patsubst tests/kmod/programs/%.c,$(O)/tests/kmod/%,$(wildcard tests/kmod/programs/*.c))
 
-$(KMOD_PROGS): $(O)/tests/kmod/%: $(O)/tests/kmod/programs/%.o
+$(KMOD_PROGS): $(O)/tests/kmod/%: $(O)/tests/kmod/programs/%.o $(O)/libtasklet.a
 	@mkdir -p $(@D)
-	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ -lpthread
+	$(call say,LD,$@)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LDLIBS_LIB)
 
 # Threads and locks of the library's by a device that is none: in user space.
 FAKE_DEVICE := $(O)/tests/harness/fake-device.so

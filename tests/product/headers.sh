@@ -12,7 +12,7 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 . "$top/tests/harness/tap.sh"
 
-headers=$(cd "$top/include" && echo tasklet/*.h)
+headers=$(cd "$top/include" && echo tasklet/*.h tasklet/uapi/*.h)
 count=$(echo $headers | wc -w)
 tap_plan "$((2 * count + 3))"
 
@@ -26,7 +26,7 @@ for header in $headers; do
 done
 
 only_our_macros() {
-	! grep -hoE '^# *define +[A-Za-z_0-9]+' "$top"/include/tasklet/*.h |
+	! grep -hoE '^# *define +[A-Za-z_0-9]+' "$top"/include/tasklet/*.h "$top"/include/tasklet/uapi/*.h |
 		awk '{print $NF}' | grep -vE '^(TL_|TASKLET_|TL__)'
 }
 check "no macro without the prefix" only_our_macros

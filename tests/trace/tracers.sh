@@ -8,12 +8,11 @@
 top=$(cd "$(dirname "$0")/../.." && pwd)
 build=${O:-$top/build}
 trace=$build/tools/tl-trace
-wakes=$build/tests/trace/wakes
-holds=$build/tests/trace/holds
 python=/usr/bin/python3
 tmp=$(mktemp -d)
 pinned=/sys/fs/bpf/tl-test-$$
 . "$top/tests/harness/tap.sh"
+. "$top/tests/trace/scenes"
 
 clean() {
 	local pids
@@ -24,92 +23,46 @@ clean() {
 trap clean EXIT
 trap 'exit 1' HUP INT TERM
 
-[ -x "$trace" ] || tap_skip_all "tl-trace was not built (BPF=no)"
-command -v jq >/dev/null || tap_skip_all "there is no jq"
-[ "$(id -u)" = 0 ] || tap_skip_all "tracing needs root"
-[ -e /sys/kernel/btf/vmlinux ] || tap_skip_all "the kernel has no BTF"
-# Not an error of ours if a sandbox forbids it; whatever else goes wrong is.
-said=$("$trace" wakelat -d 10ms 2>&1 >/dev/null)
-[[ $said != *"needs root"* && $said != *"no BPF"* ]] || tap_skip_all "$said"
-
+skip_all_without_tracer
 kinds="futex:futex sem:semaphore cond:pthread_cond eventfd:eventfd pipe:pipe socket:socket epoll:epoll poll:poll
 uring:io_uring"
 if readelf -n "$wakes" | grep -q 'Provider: tasklet'; then
 	kinds="$kinds tl-cond:tl_cond"
 fi
-tap_plan $(($(wc -w <<<"$kinds") + 45))
-
-# until COMMAND...: it succeeds within a minute
-until_true() {
-	local i
-	for ((i = 0; i < 1200; i++)); do
-		"$@" && return
-		sleep 0.05
-	done
-	return 1
-}
-
-# start_wakes KIND COUNT: it is ready; descriptor 9 lets it begin, and end.
-start_wakes() {
-	rm -f "$tmp/go"
-	mkfifo "$tmp/go"
-	"$wakes" "$1" "$2" <"$tmp/go" >"$tmp/wakes" &
-	target=$!
-	exec 9>"$tmp/go"
-	until_true grep -q ready "$tmp/wakes"
-}
-
-end_wakes() {
-	exec 9>&-
-	wait $target
-}
-
-# start_trace ARGUMENT...: it is attached
-start_trace() {
-	: >"$tmp/err"
-	"$trace" "$@" >"$tmp/out" 2>"$tmp/err" 9>&- &
-	tracer=$!
-	until_true grep -qE 'Tracing|tl-trace:' "$tmp/err" && grep -q Tracing "$tmp/err"
-}
-
-# traced_wakes KIND COUNT ARGUMENT...: the rows are in $tmp/out
-traced_wakes() {
-	local kind=$1 count=$2
-	shift 2
-	start_wakes "$kind" "$count" && start_trace wakelat -p $target -j "$@" || return 1
-	echo >&9
-	until_true grep -q "^$count$" "$tmp/wakes" || return 1
-	end_wakes
-	wait $tracer
-}
-
-# rows FILTER: of the final table
-rows() {
-	jq -s -c "[.[] | select(.primitive and .final)] | $1" "$tmp/out"
-}
+tap_plan $(($(wc -w <<<"$kinds") + 50))
 
 # --- wakelat: what is known is counted ------------------------------------------------------------------------------------
+
+# all_counted KIND COUNT NAME [ARGUMENT...]: under load the kernel now and then does not tell, for a while, of switches to a
+# thread that was woken (seen on a virtual machine): once in three times it must tell of all.
+once_all_counted() {
+	local kind=$1 count=$2 name=$3 got
+	shift 3
+	traced_wakes "$kind" "$count" "$@" || return 1
+	got=$(rows "map(select(.primitive == \"$name\").count) | add")
+	echo "$got of $count"
+	[ "$got" = "$count" ]
+}
+all_counted() {
+	thrice once_all_counted "$@"
+}
 
 for pair in $kinds; do
 	name=${pair#*:}
 	name=${name/_cond/ cond}
-	traced_wakes "${pair%:*}" 100
-	tap_is "$?:$(rows "map(select(.primitive == \"$name\").count) | add")" "0:100" \
-		"wakelat: 100 wake-ups in $name are 100"
+	check "wakelat: 100 wake-ups in $name are 100" all_counted "${pair%:*}" 100 "$name"
 done
 tap_is "$(rows 'map(.lost) | add')" 0 "wakelat: and none is lost"
 
-traced_wakes futex 100 --no-probes
-tap_is "$(rows 'map(select(.primitive == "futex").count) | add')" 100 "wakelat: a futex is one without probes too"
-traced_wakes sem 100 --no-probes
-tap_is "$(rows 'map(select(.primitive == "futex").count) | add')" 100 "wakelat: a semaphore is a futex without probes"
+check "wakelat: a futex is one without probes too" all_counted futex 100 futex --no-probes
+check "wakelat: a semaphore is a futex without probes" all_counted sem 100 futex --no-probes
 traced_wakes sem 100 --raw
 tap_is "$(rows 'map(select(.processor).count) | add >= 100')" true "wakelat: raw tracepoints see them, too"
-traced_wakes pipe 50 -t
+all_counted pipe 50 pipe -t >/dev/null
 tap_is "$(rows 'map(select(.primitive == "pipe" and .tid != .pid).count) | add')" 50 "wakelat: by thread: the one that is woken"
 tap_is "$(rows 'map(.tid) | unique | length > 1')" true "wakelat: by thread: another one is apart"
 
-traced_wakes burner 40
+all_counted burner 40 futex >/dev/null
 tap_is "$(rows 'map(select(.primitive == "futex")) | [(map(.count) | add), (map(.processor) | unique)]')" '[40,["same"]]' \
 	"wakelat: a burner on the processor: all wake-ups are on the same one"
 tap_is "$(rows 'map(select(.primitive == "futex" and .preempting == false).queue_p50_ns >= 5000000 * 15 / 16) | length > 0 and all')" true \
@@ -158,48 +111,59 @@ else
 	tap_skip "there is no bpftrace" "wakelat: count and mean run-queue wait agree within 10 % with bpftrace's"
 fi
 
-# What the two threads of tl-wakelat measure themselves contains what the kernel does of it, and little else.
-same_as_inside() {
-	"$trace" wakelat --no-probes -j -- "$build/tools/tl-wakelat" -p futex -c 2 -b none -w pingpong -d 1 -r 1 -j >"$tmp/out" \
-		2>/dev/null || return 1
-	local inside count kernel wakes
-	read -r inside count < <(jq -r 'select(.work == "pingpong") | "\(.mean_ns) \(.count)"' "$tmp/out")
-	read -r kernel wakes < <(rows 'map(select(.primitive == "futex")) | (map(.count) | add) as $n |
-		"\((map(.count * .mean_ns) | add) / $n) \($n)"' | tr -d '"')
-	echo "inside: $count ways, $inside ns; the kernel's: $wakes wake-ups, $kernel ns"
-	awk -v i="$inside" -v k="$kernel" -v n="$count" -v w="$wakes" 'BEGIN {
-		exit !(w > n * 0.5 && w < n * 1.1 && k < i * 1.1 && k > i * 0.4) }'
-}
-if [ "$(nproc)" -gt 1 ]; then
-	check "wakelat: the same as tl-wakelat measures from inside, less the system calls" same_as_inside
-else
-	tap_skip "there is one processor" "wakelat: the same as tl-wakelat measures from inside"
-fi
+# --- from the waker's call to the other one's return ---------------------------------------------------------------------------
 
-# --- our own lock: a holder that keeps it for 3 ms, 50 times -------------------------------------------------------------------
+# In a megabyte that is written and read: its copies, in the waker's call and in the other one's, are most of it.
+whole_calls() {
+	local inside count ns
+	traced_wakes bulk 100 || return 1
+	inside=$(sed -n 's/^mean //p' "$tmp/wakes")
+	read -r count ns < <(calls pipe)
+	echo "inside $inside ns; $count calls of $ns ns"
+	awk -v i="$inside" -v k="$ns" -v n="$count" 'BEGIN { exit !(n == 100 && k > i * 0.9 && k < i * 1.1) }'
+}
+check "wakelat: from call to return is what the two threads see, within 10 %" thrice whole_calls
+
+
+# What the threads of tl-wakelat see, of a bare futex: that is so short that the ways into the kernel and out of it, which
+# the kernel does not see, are a part of it, each with cold caches. They are no longer than two calls that do nothing.
+same_as_inside() {
+	local inside count bare ns wakes
+	"$trace" wakelat -j -- chrt -f 1 sh -c "$build/tests/trace/bare >$tmp/bare; exec $build/tools/tl-wakelat -p futex -c 1 \
+		-b none -w pingpong -d 0.5 -r 1 -j" >"$tmp/out" 2>/dev/null || return 1
+	read -r inside count < <(jq -r 'select(.work == "pingpong") | "\(.mean_ns) \(.count)"' "$tmp/out")
+	bare=$(cat "$tmp/bare")
+	read -r wakes ns < <(calls futex)
+	echo "inside: $count ways, $inside ns; $wakes calls, $ns ns; a call that does nothing: $bare ns"
+	awk -v i="$inside" -v k="$ns" -v b="$bare" -v n="$count" -v w="$wakes" 'BEGIN {
+		exit !(w >= n && w < n * 1.01 + 200 && k < i && k + 2 * b > i * 0.9) }'
+}
+check "wakelat: the same as tl-wakelat sees of a futex, but for the ways into the kernel and out of it" thrice same_as_inside
+
+# --- our own lock, of which it is known who has it when ------------------------------------------------------------------------
 
 if readelf -n "$holds" | grep -q 'Provider: tasklet'; then
-	rm -f "$tmp/go"
-	mkfifo "$tmp/go"
-	"$holds" 50 <"$tmp/go" >"$tmp/holds" &
-	target=$!
-	exec 9>"$tmp/go"
-	until_true grep -q ready "$tmp/holds"
-	start_trace gil -p $target -j
-	echo >&9
-	until_true grep -q '^50$' "$tmp/holds"
-	end_wakes
-	wait $tracer
-	io='[.[] | select(.row and .final and .class == "IO")][0]'
-	tap_is "$(jq -s "$io.wait_count" "$tmp/out")" 50 "gil: 50 waits of an IO thread are 50"
-	tap_is "$(jq -s "$io | .wait_p50_ns >= 3000000 and .wait_p50_ns < 4500000" "$tmp/out")" true \
-		"gil: and 3 ms long, as it was kept"
-	tap_is "$(jq -s "$io | .handoff_count > 40 and .handoff_p50_ns < 3000000" "$tmp/out")" true \
+	traced_lock gil 50 "$holds" waited
+	tap_is "$(of_class IO .wait_count)" 50 "gil: 50 waits of an IO thread are 50"
+	longest=$(sed -n 's/^longest //p' "$tmp/holds")
+	tap_is "$(of_class IO ".wait_p50_ns >= 3000000 and .wait_max_ns <= $longest")" true \
+		"gil: and 3 ms long, as it was kept, and no longer than the holder has seen"
+	tap_is "$(of_class IO '.handoff_count > 40 and .handoff_p50_ns < 3000000')" true \
 		"gil: which the handoffs are not, that followed"
 	tap_is "$(jq -s '[.[] | select(.holder)][0] | .count == 50 and .held_ns >= 150000000 and (.stack | test("release|block"))' \
 		"$tmp/out")" true "gil: who kept it, for how long in all, and where"
+
+	# In each of these calls the lock is only kept in name, for 3 ms or until another thread has had it.
+	said=$(kept 50)
+	tap_is "${said%$'\n'*}" "[2,52,0]" "gil: a call in which the lock is kept ends a hold, and begins one if nobody took it"
+	tap_is "${said#*$'\n'}" "[101,101,0]" "gil: who takes a lock that is kept has it once, and is handed nothing"
+	tap_is "$(of_class CPU '.hold_p50_ns < 3000000')" true "gil: the 3 ms of such a call are no part of a hold"
+
+	# The second of two IO threads is overtaken, after the first has gone; and another lock is another lock.
+	tap_is "$(overtaken 10)" "[40,34,10]" \
+		"iopri: each time that one of several IO threads is overtaken is seen, and no other"
 else
-	for ((i = 0; i < 4; i++)); do
+	for ((i = 0; i < 8; i++)); do
 		tap_skip "the library was built without probes" "gil: our own lock"
 	done
 fi
@@ -259,7 +223,7 @@ if [ -x "$python" ]; then
 	target=$!
 	until_true grep -q ready "$tmp/python"
 	"$trace" iopri -p $target -j -d 1 >"$tmp/out" 2>"$tmp/err"
-	tap_is "$?:$(jq -s '[.[] | select(.row)][0] | .io_served > 20 and .cpu_served > 20' "$tmp/out")" 0:true \
+	tap_is "$?:$(jq -s '[.[] | select(.row)][0] | .io_served > 0 and .cpu_served > 0' "$tmp/out")" 0:true \
 		"iopri: both kinds of threads are served"
 	if command -v gnuplot >/dev/null && command -v xmllint >/dev/null; then
 		check "gil: a picture of it" eval '"$trace" gil -p $target -d 500ms -o "$tmp/gil.svg" >/dev/null 2>&1 && xmllint --noout "$tmp/gil.svg"'
@@ -274,7 +238,8 @@ if [ -x "$python" ]; then
 	comes_and_goes() {
 		local i
 		for ((i = 0; i < 50; i++)); do
-			"$trace" wakelat -p $target -d 10ms && "$trace" gil -p $target -d 10ms || return 1
+			"$trace" wakelat -p $target -d 10ms &
+			"$trace" gil -p $target -d 10ms && wait $! || return 1
 		done >/dev/null 2>&1
 		kill -0 $target
 	}

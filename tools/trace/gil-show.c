@@ -39,8 +39,11 @@ static uint32_t id_of(const struct gil_entry *e)
 static void show_row(const struct gil_results *r, const struct gil_entry *e,
 		     FILE *f)
 {
-	fprintf(f, "%-7u %-9.9s %-3s %7" PRIu64, id_of(e), e->comm,
-		gil_class_names[e->key.class], tl_hist_count(&e->wait));
+	char count[VALUES_COUNT];
+
+	fprintf(f, "%-7u %-9.9s %-3s %7s", id_of(e), e->comm,
+		gil_class_names[e->key.class],
+		values_count(count, tl_hist_count(&e->wait)));
 	values_time(&e->wait, 50, f);
 	values_time(&e->wait, 99, f);
 	values_time(&e->hold, 50, f);
@@ -51,6 +54,7 @@ static void show_row(const struct gil_results *r, const struct gil_entry *e,
 
 static void show_handoffs(const struct gil_results *r, FILE *f)
 {
+	char count[VALUES_COUNT];
 	size_t i;
 	int p;
 
@@ -61,8 +65,9 @@ static void show_handoffs(const struct gil_results *r, FILE *f)
 	for (i = 0; i < r->count; i++) {
 		const struct gil_entry *e = &r->entries[i];
 
-		fprintf(f, "%-7u %-9.9s %-3s %7" PRIu64, id_of(e), e->comm,
-			gil_class_names[e->key.class], tl_hist_count(&e->handoff));
+		fprintf(f, "%-7u %-9.9s %-3s %7s", id_of(e), e->comm,
+			gil_class_names[e->key.class],
+			values_count(count, tl_hist_count(&e->handoff)));
 		values_time(&e->handoff, 50, f);
 		for (p = 0; p < GIL_PARTS; p++)
 			values_time(&e->part[p], 50, f);
@@ -72,7 +77,7 @@ static void show_handoffs(const struct gil_results *r, FILE *f)
 
 static void show_holders(const struct gil_results *r, FILE *f)
 {
-	char buf[TIME_TEXT];
+	char buf[TIME_TEXT], count[VALUES_COUNT];
 	size_t i;
 
 	if (!r->holders_count)
@@ -83,9 +88,9 @@ static void show_holders(const struct gil_results *r, FILE *f)
 	for (i = 0; i < r->holders_count; i++) {
 		const struct gil_holder *h = &r->holders[i];
 
-		fprintf(f, "%7s %7llu %-7u %-9.9s %.45s\n",
+		fprintf(f, "%7s %7s %-7u %-9.9s %.45s\n",
 			time_text(buf, (double)h->value.ns),
-			(unsigned long long)h->value.count, h->key.tid,
+			values_count(count, h->value.count), h->key.tid,
 			h->value.comm, h->where);
 	}
 }

@@ -84,13 +84,15 @@ static void entry_between(struct entry *e, const struct reads *now, size_t i,
 
 static void show_entry(const struct entry *e, bool final, FILE *f)
 {
-	char buf[TIME_TEXT];
+	char buf[TIME_TEXT], io[VALUES_COUNT], cpu[VALUES_COUNT], count[VALUES_COUNT];
 
-	fprintf(f, "%-7u %-9.9s %7" PRIu64 " %7" PRIu64 " %7" PRIu64, e->pid,
-		e->comm, e->served[GIL_IO], e->served[GIL_CPU], e->overtaken);
+	fprintf(f, "%-7u %-9.9s %7s %7s %7s", e->pid, e->comm,
+		values_count(io, e->served[GIL_IO]),
+		values_count(cpu, e->served[GIL_CPU]),
+		values_count(count, e->overtaken));
 	values_time(&e->queue[GIL_IO], 50, f);
 	values_time(&e->queue[GIL_IO], 99, f);
-	fprintf(f, " %7" PRIu64 " %7s\n", e->inverted,
+	fprintf(f, " %7s %7s\n", values_count(count, e->inverted),
 		time_text(buf, (double)e->inverted_ns));
 	if (!final || !tl_hist_count(&e->queue[GIL_IO]))
 		return;
@@ -164,29 +166,54 @@ static int show(const struct request *request, bool final, FILE *f)
 
 /* --- the picture ------------------------------------------------------------------------ */
 
+struct entries {
+	struct entry *all;
+	size_t count;
+};
+
 static void script(FILE *f, const void *arg)
 {
-	const struct entry *e = arg;
+	const struct entries *entries = arg;
+	size_t i;
 
 	fputs("set terminal svg size 900,560 noenhanced background rgb 'white'\n"
 	      "set title 'In a run queue when the global lock was theirs'\n"
 	      "set logscale x\nset xlabel 'ns'\nset ylabel 'share'\n"
-	      "set yrange [0:1]\nset grid\nset key outside below\n"
-	      "plot '-' with steps linewidth 2 title 'IO threads', "
-	      "'-' with steps linewidth 2 title 'CPU threads'\n", f);
-	values_curve(&e->queue[GIL_IO], f);
-	values_curve(&e->queue[GIL_CPU], f);
+	      "set yrange [0:1]\nset grid\nset key outside below\nplot ", f);
+	for (i = 0; i < entries->count; i++) {
+		const struct entry *e = &entries->all[i];
+		char name[VALUES_QUOTED];
+
+		values_quoted(name, e->comm);
+		fprintf(f, "%s'-' with steps linewidth 2 title '%u %s: IO threads', "
+			"'-' with steps dashtype 2 title '%u %s: CPU threads'",
+			i ? ", " : "", e->pid, name, e->pid, name);
+	}
+	fputc('\n', f);
+	for (i = 0; i < entries->count; i++) {
+		values_curve(&entries->all[i].queue[GIL_IO], f);
+		values_curve(&entries->all[i].queue[GIL_CPU], f);
+	}
 }
 
+/* Of all processes. */
 static int draw(int fd)
 {
 	static const struct reads none;
-	static struct entry e;
+	struct entries entries = { NULL, last.count };
+	size_t i;
+	int r;
 
 	if (!last.count)
 		return -ENODATA;
-	entry_between(&e, &last, 0, &none);
-	return gnuplot_draw(script, &e, fd);
+	entries.all = calloc(last.count, sizeof(*entries.all));
+	if (!entries.all)
+		return -ENOMEM;
+	for (i = 0; i < last.count; i++)
+		entry_between(&entries.all[i], &last, i, &none);
+	r = gnuplot_draw(script, &entries, fd);
+	free(entries.all);
+	return r;
 }
 
 static struct object_cost cost(void)

@@ -76,7 +76,8 @@ static int attach_python(struct object *o, const char *path, pid_t pid)
 static int attach_usdt(struct search *s, const char *path)
 {
 	static const char *const probes[] = {
-		"gil_wait", "gil_acquire", "gil_release", "gil_yield"
+		"gil_wait", "gil_acquire", "gil_release", "gil_yield",
+		"gil_keep", "gil_regain"
 	};
 	char program[40] = "tasklet_";
 	size_t i;

@@ -49,7 +49,7 @@ int object_check_kernel(const struct request *request)
 	libbpf_set_print(listen);
 	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "tl_trace", 4, 4, 1, &opts);
 	if (fd < 0 && errno == EPERM)
-		return complain("tracing needs root (CAP_BPF and CAP_PERFMON)",
+		return complain("this needs root (CAP_BPF and CAP_PERFMON)",
 				-errno);
 	if (fd < 0)
 		return complain("this kernel has no BPF", -errno);
@@ -82,7 +82,9 @@ static int load_one(struct object *o, const struct object_source *source,
 	o->bpf = open_one(source, raw);
 	if (!o->bpf)
 		return raw && !source->raw ? -ENOTSUP : -errno;
-	r = bpf_object__load(o->bpf);
+	r = source->prepare ? source->prepare(o->bpf) : 0;
+	if (!r)
+		r = bpf_object__load(o->bpf);
 	if (r) {
 		bpf_object__close(o->bpf);
 		o->bpf = NULL;
@@ -145,6 +147,7 @@ int object_begin(struct object *o, const struct request *request, pid_t pid)
 		.tgid = (__u32)pid,
 		.by_thread = request->threads,
 		.after_exec = request->command != NULL,
+		.says = request->probes && pid && !o->is_raw,
 	};
 
 	return set_up(o, &settings);

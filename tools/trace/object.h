@@ -18,6 +18,7 @@ struct object_source {
 	const char *name;
 	const void *(*typed)(size_t *size);
 	const void *(*raw)(size_t *size);	/* NULL: there is none */
+	int (*prepare)(struct bpf_object *bpf);	/* before it is loaded; or NULL */
 };
 
 struct object {

@@ -51,6 +51,12 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+/* When it is over that began at @began_ns. */
+static uint64_t end_of(const struct request *request, uint64_t began_ns)
+{
+	return request->duration_ns ? began_ns + request->duration_ns : TL_FOREVER;
+}
+
 /*
  * A command has its program's files some time after it was let go: looks for them
  * again and again, for a while. Returns when they are found, or it is over.
@@ -58,7 +64,9 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 static int find_files(const struct tracer *tracer, const struct request *request,
 		      struct target *target)
 {
-	uint64_t end = tl_after(tracer->what ? PATIENCE_NS : PATIENCE_SHORT_NS);
+	uint64_t now = tl_now();
+	uint64_t end = tracer->begin ? now + PATIENCE_NS :
+		       earlier(now + PATIENCE_SHORT_NS, end_of(request, now));
 	enum target_event event = TARGET_TIME;
 	int r = 0;
 
@@ -137,10 +145,9 @@ static int table(const struct tracer *tracer, const struct request *request)
 
 /* Until it is over; a table at each interval. */
 static int watch(const struct tracer *tracer, const struct request *request,
-		 struct target *target)
+		 struct target *target, uint64_t began)
 {
-	uint64_t end = request->duration_ns ? tl_after(request->duration_ns) :
-		       TL_FOREVER;
+	uint64_t end = end_of(request, began);
 	uint64_t next = request->interval_ns ? tl_now() : TL_FOREVER;
 	int r = 0;
 
@@ -226,14 +233,17 @@ int trace_run(const struct request *request)
 	if (object_check_kernel(request) || target_open(&target, request))
 		return EXIT_FAILURE;
 	status = tracer->open(request, &target);
+	/* When it begins to count: at once, before a command does, or when all is found. */
+	began = tl_now();
 	if (!status)
 		status = attach(tracer, request, &target);
-	began = tl_now();
+	if (tracer->begin)
+		began = tl_now();
 	if (!status && tracer->begin)
 		status = tracer->begin(request, target.pid);
 	if (!status) {
 		tell(&target);
-		r = watch(tracer, request, &target);
+		r = watch(tracer, request, &target, began);
 		if (r)
 			status = complain("output", r);
 		else

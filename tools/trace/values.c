@@ -59,12 +59,41 @@ void values_comm(char *to, const char *comm)
 	to[i] = '\0';
 }
 
+const char *values_quoted(char *buf, const char *comm)
+{
+	char *to = buf;
+
+	for (; *comm; comm++) {
+		if (*comm == '\'')
+			*to++ = '\'';
+		*to++ = *comm;
+	}
+	*to = '\0';
+	return buf;
+}
+
 void values_time(const struct tl_hist *h, double percent, FILE *f)
 {
 	char buf[TIME_TEXT];
 
 	fprintf(f, " %7s", tl_hist_count(h) ?
 		time_text(buf, (double)tl_hist_percentile(h, percent)) : "-");
+}
+
+const char *values_count(char *buf, uint64_t n)
+{
+	const char *letter = "MGTPE";
+
+	if (n < 10000000) {
+		snprintf(buf, VALUES_COUNT, "%" PRIu64, n);
+		return buf;
+	}
+	/* In tenths of that. */
+	for (n /= 100000; n >= 100000; letter++)
+		n /= 1000;
+	snprintf(buf, VALUES_COUNT, "%" PRIu64 ".%u%c", n / 10, (unsigned)(n % 10),
+		 *letter);
+	return buf;
 }
 
 const char *values_clock(char *buf)

@@ -18,6 +18,7 @@
 #include "symbol.h"
 #include "tracer.h"
 #include "wakelat.skel.h"
+#include "wakelat_calls.skel.h"
 #include "wakelat_raw.skel.h"
 #include "wakelat_usdt.skel.h"
 
@@ -32,6 +33,11 @@ static const struct object_source usdt_source = {
 	.typed = wakelat_usdt_bpf__elf_bytes,
 };
 
+static const struct object_source calls_source = {
+	.name = "wakelat_calls",
+	.typed = wakelat_calls_bpf__elf_bytes,
+};
+
 /* Its entry, in whatever the C library calls it. */
 static const struct probe libc_probes[] = {
 	{ "wakelat_sem", "sem_wait", false },
@@ -44,7 +50,7 @@ static const struct probe libc_probes[] = {
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-static struct object object, usdt;
+static struct object object, usdt, calls;
 static struct reads last;
 
 /* --- attaching -------------------------------------------------------------------- */
@@ -129,6 +135,11 @@ static int open_all(const struct request *request, const struct target *target)
 	if (object_load(&object, &source, request) ||
 	    object_begin(&object, request, target->pid))
 		return EXIT_FAILURE;
+	/* Not for all processes, as above. */
+	if (target->pid && request->probes && !object.is_raw &&
+	    (object_load_part(&calls, &calls_source, &object) ||
+	     object_attach(&calls)))
+		return EXIT_FAILURE;
 	return object_attach(&object);
 }
 
@@ -143,9 +154,11 @@ static void entry_between(struct wakelat_entry *e, const struct wakelat_row *now
 	values_between(&e->total, &now->total, &old->total);
 	values_between(&e->issue, &now->issue, &old->issue);
 	values_between(&e->queue, &now->queue, &old->queue);
+	values_between(&e->call, &now->call, &old->call);
 	e->mean_ns = values_mean(&now->total, &old->total);
 	e->issue_mean_ns = values_mean(&now->issue, &old->issue);
 	e->queue_mean_ns = values_mean(&now->queue, &old->queue);
+	e->call_mean_ns = values_mean(&now->call, &old->call);
 	values_comm(e->comm, now->comm);
 }
 
@@ -215,15 +228,23 @@ static int draw(int fd)
 
 static struct object_cost cost(void)
 {
-	struct object_cost a = object_cost(&object), b = object_cost(&usdt);
+	struct object_cost sum = { 0, 0 }, one;
+	const struct object *all[] = { &object, &usdt, &calls };
+	size_t i;
 
-	return (struct object_cost){ a.runs + b.runs, a.ns + b.ns };
+	for (i = 0; i < COUNT(all); i++) {
+		one = object_cost(all[i]);
+		sum.runs += one.runs;
+		sum.ns += one.ns;
+	}
+	return sum;
 }
 
 static void close_all(void)
 {
 	object_free(&object);
 	object_free(&usdt);
+	object_free(&calls);
 	reads_free(&last);
 }
 

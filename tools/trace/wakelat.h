@@ -15,8 +15,8 @@ struct rows {
 	struct wakelat_entry {
 		struct wakelat_key key;
 		char comm[16];
-		struct tl_hist total, issue, queue;
-		double mean_ns, issue_mean_ns, queue_mean_ns;
+		struct tl_hist total, issue, queue, call;
+		double mean_ns, issue_mean_ns, queue_mean_ns, call_mean_ns;
 	} *entries;
 	size_t count;
 };

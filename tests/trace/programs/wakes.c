@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
  * wakes KIND COUNT: a thread that waits in KIND is woken exactly COUNT times, each time when it is known to be off its
- * processor. Begins when something comes on stdin, and ends when that does. For tests that count what a tracer has seen.
+ * processor. For tests that count what a tracer has seen.
  * The other thread waits for nothing but time.
  *
  * KIND: futex, sem, cond, tl-cond, eventfd, pipe, socket, epoll, poll, uring. Or burner: futex, on one processor, which
- * the waker keeps for 5 ms more each time, with a priority that leaves nothing to others.
+ * the waker keeps for 5 ms more each time, with a priority that leaves nothing to others. Or bulk: pipe, with so much to
+ * copy that the two calls themselves are most of it, of two threads whom no others keep from their processors.
+ *
+ * Says how long it takes on average from before the waker's call until the sleeper is back from its own.
  *
  * The sleeper's voluntary switches, as the kernel counts them, tell that it is off.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <linux/futex.h>
 #include <poll.h>
@@ -32,7 +36,10 @@
 #include <unistd.h>
 #include <tasklet/tasklet.h>
 
+#include "go.h"
+
 #define KEEP_NS 5000000
+#define BULK (1 << 20)
 
 struct kind {
 	const char *name;
@@ -41,6 +48,9 @@ struct kind {
 };
 
 static _Atomic int word;
+static _Atomic uint64_t called_ns;	/* before the call that wakes */
+static uint64_t sum_ns;
+static char bulk[BULK];
 static _Atomic long turns;		/* waits that have ended */
 static _Atomic pid_t sleeper_tid;
 static _Atomic long slept_before;	/* the first wait */
@@ -156,6 +166,20 @@ static void wake_fd(void)
 		fail("write");
 }
 
+static void wait_bulk(void)
+{
+	if (read(fds[0], bulk, BULK) != BULK)
+		fail("read");
+}
+
+static void wake_bulk(void)
+{
+	static char from[BULK];
+
+	if (write(fds[1], from, BULK) != BULK)
+		fail("write");
+}
+
 static void wait_epoll(void)
 {
 	struct epoll_event event;
@@ -195,6 +219,7 @@ static const struct kind kinds[] = {
 	{ "poll", wait_poll, wake_fd },
 	{ "uring", wait_uring, wake_fd },
 	{ "burner", wait_futex, wake_and_keep },
+	{ "bulk", wait_bulk, wake_bulk },
 	{ NULL, NULL, NULL }
 };
 
@@ -211,6 +236,7 @@ static void *sleeper(void *arg)
 	atomic_store(&sleeper_tid, (pid_t)syscall(SYS_gettid));
 	for (i = 0; i < count; i++) {
 		kind->wait();
+		sum_ns += now() - atomic_load(&called_ns);
 		atomic_store(&turns, i + 1);
 	}
 	return arg;
@@ -239,8 +265,8 @@ static void open_files(void)
 {
 	struct epoll_event event = { .events = EPOLLIN };
 
-	if (!strcmp(kind->name, "pipe")) {
-		if (pipe(fds))
+	if (!strcmp(kind->name, "pipe") || !strcmp(kind->name, "bulk")) {
+		if (pipe(fds) || fcntl(fds[1], F_SETPIPE_SZ, BULK) < BULK)
 			fail("pipe");
 	} else if (!strcmp(kind->name, "socket")) {
 		if (socketpair(AF_UNIX, SOCK_STREAM, 0, fds))
@@ -265,6 +291,7 @@ static void keep_one_processor(void)
 		fail("sched_setaffinity");
 }
 
+/* And those that it makes from then on. */
 static void rule(void)
 {
 	struct sched_param param = { .sched_priority = 1 };
@@ -273,23 +300,45 @@ static void rule(void)
 		fail("sched_setscheduler");
 }
 
-/* A byte, or the end of it. */
-static ssize_t from_stdin(void)
+/* Each time that it has got so far, and then has gone to sleep once more. */
+static void wake_all(void)
 {
-	ssize_t n;
-	char byte;
+	long i, slept, before = atomic_load(&slept_before);
 
-	while ((n = read(0, &byte, 1)) < 0 && errno == EAGAIN)
-		usleep(2000);
-	return n;
+	for (i = 0; i < count; i++) {
+		while (atomic_load(&turns) < i || (slept = sleeps()) <= before)
+			usleep(50);
+		before = slept;
+		atomic_store(&called_ns, now());
+		kind->wake();
+	}
+	/* No join: that would be one more wait on a futex. */
+	while (atomic_load(&turns) < count)
+		usleep(50);
+}
+
+static void play(void)
+{
+	bool burns = kind->wake == wake_and_keep;
+	pthread_t thread;
+
+	if (burns)
+		keep_one_processor();
+	if (kind->wake == wake_bulk)
+		rule();
+	if (pthread_create(&thread, NULL, sleeper, NULL))
+		fail("pthread_create");
+	while (!atomic_load(&sleeper_tid))
+		sched_yield();
+	printf("sleeper %d\n", atomic_load(&sleeper_tid));
+	if (burns)
+		rule();
+	wake_all();
+	printf("mean %" PRIu64 "\n", sum_ns / (uint64_t)count);
 }
 
 int main(int argc, char **argv)
 {
-	bool burns;
-	pthread_t thread;
-	long i, before;
-
 	count = argc == 3 ? atol(argv[2]) : 0;
 	for (kind = kinds; kind->name && argc == 3 && strcmp(kind->name, argv[1]); kind++)
 		;
@@ -297,40 +346,11 @@ int main(int argc, char **argv)
 		fputs("usage: wakes KIND COUNT\n", stderr);
 		return 2;
 	}
-	burns = kind->wake == wake_and_keep;
 	tl = tl_wake_find("futex");
 	sem_init(&sem, 0, 0);
 	open_files();
-	if (burns)
-		keep_one_processor();
-	puts("ready");
-	fflush(stdout);
-	fcntl(0, F_SETFL, O_NONBLOCK);
-	if (from_stdin() <= 0)
-		return 1;
-	if (pthread_create(&thread, NULL, sleeper, NULL))
-		return 1;
-	while (!atomic_load(&sleeper_tid))
-		sched_yield();
-	printf("sleeper %d\n", atomic_load(&sleeper_tid));
-	if (burns)
-		rule();
-	for (i = 0, before = atomic_load(&slept_before); i < count; i++) {
-		long slept;
-
-		/* It has got this far, and then has gone to sleep once more. */
-		while (atomic_load(&turns) < i || (slept = sleeps()) <= before)
-			usleep(50);
-		before = slept;
-		kind->wake();
-	}
-	/* No join: that would be one more wait on a futex. */
-	while (atomic_load(&turns) < count)
-		usleep(50);
-	printf("%ld\n", count);
-	fflush(stdout);
-	/* Until it is told to end, so that whoever traces it can read all. */
-	while (from_stdin() > 0)
-		;
+	go_begin();
+	play();
+	go_end(count);
 	return 0;
 }
