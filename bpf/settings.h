@@ -23,8 +23,10 @@ struct tl_trace_settings {
 
 enum tl_trace_counter {
 	TL_TRACE_EVENTS,	/* that were counted */
+	/* All others are of what was lost. */
 	TL_TRACE_LOST_STATE,	/* no room to remember the beginning */
 	TL_TRACE_LOST_ROWS,	/* no room for one more row */
+	TL_TRACE_LOST_SWITCHES,	/* the kernel did not tell of a switch, but it must have been */
 	TL_TRACE_COUNTERS
 };
 

@@ -56,6 +56,7 @@ struct sched_ext_entity {
 
 struct task_struct {
 	unsigned int flags;
+	int on_cpu;
 	int pid;
 	int tgid;
 	char comm[16];

@@ -14,6 +14,11 @@
  * whom (wakelat_usdt.bpf.c). Without these a futex is a futex. What comes before that
  * and after it, in both threads' system calls, is for wakelat_calls.bpf.c.
  *
+ * There are kernels that do not tell of each switch: not of those away from some
+ * threads, be it the idle one (seen in a virtual machine, by sched_switch's other users
+ * too). A thread that was woken while it was off, and is switched out or woken once more,
+ * has run in between: its wake-up is counted as lost.
+ *
  * Owns the maps of its name. Invariant: a thread's state says that a wake-up is
  * under way only from its waking to its being switched in: if it never was off its
  * processor there is nothing to measure.
@@ -89,6 +94,16 @@ static __always_inline bool is_before_exec(struct task_struct *p)
 	return s && s->after_exec && (TL_FIELD(p, flags) & PF_FORKNOEXEC_) && TL_FIELD(p, pid) == TL_FIELD(p, tgid);
 }
 
+/* Of a thread that is seen to do what only one does that has run since it was woken. */
+static __always_inline void has_run(struct wake_state *state)
+{
+	if (!state->waking_ns || !state->is_off)
+		return;
+	tl_count(TL_TRACE_LOST_SWITCHES);
+	state->waking_ns = 0;
+	state->is_off = 0;
+}
+
 TL_TP(sched_waking)
 int BPF_PROG(wakelat_waking, struct task_struct *p)
 {
@@ -100,6 +115,10 @@ int BPF_PROG(wakelat_waking, struct task_struct *p)
 	state = state_of(p);
 	if (!state)
 		return 0;
+	has_run(state);
+	/* If not, it may be on its way: then the switch away is still to be told of. */
+	if (!TL_FIELD(p, on_cpu))
+		state->is_off = 1;
 	looks_at_calls(p, state);
 	state->waker_cpu = bpf_get_smp_processor_id();
 	state->wakeup_ns = 0;
@@ -118,6 +137,15 @@ int BPF_PROG(wakelat_wakeup, struct task_struct *p)
 	if (state && state->waking_ns)
 		state->wakeup_ns = bpf_ktime_get_ns();
 	return 0;
+}
+
+/* It may have been woken before it was off: if it @stays, its sleep has not come about. */
+static __always_inline void leaves(struct wake_state *state, bool stays)
+{
+	has_run(state);
+	if (stays)
+		state->waking_ns = 0;
+	state->is_off = !stays;
 }
 
 static __always_inline void runs(struct task_struct *p, struct wake_state *state, bool preempted)
@@ -155,17 +183,19 @@ int BPF_PROG(wakelat_switch, bool preempt, struct task_struct *prev, struct task
 	bool stays = preempt || !prev_state;
 	struct wake_state *state;
 
-	/* It was woken before it was off: its sleep has not come about. */
-	if (stays && tl_is_traced(TL_FIELD(prev, tgid))) {
+	if (tl_is_traced(TL_FIELD(prev, tgid))) {
 		state = TL_TASK_GET(wakelat_state, prev);
 		if (state)
-			state->waking_ns = 0;
+			leaves(state, stays);
 	}
-	if (tl_is_traced(TL_FIELD(next, tgid))) {
-		state = TL_TASK_GET(wakelat_state, next);
-		if (state && state->waking_ns)
-			runs(next, state, stays && TL_FIELD(prev, pid));
-	}
+	if (!tl_is_traced(TL_FIELD(next, tgid)))
+		return 0;
+	state = TL_TASK_GET(wakelat_state, next);
+	if (!state)
+		return 0;
+	state->is_off = 0;
+	if (state->waking_ns)
+		runs(next, state, stays && TL_FIELD(prev, pid));
 	return 0;
 }
 

@@ -16,6 +16,8 @@ struct wake_state {
 	__u64 called_ns;	/* when the waker entered the call that does it; 0: is not known */
 	__u32 waker_cpu;
 	__u32 primitive;
+	/* That it is off its processor: is told of, or seen when it was woken; and not that it runs again. */
+	__u32 is_off;
 	/* That it runs since, and has not returned from the call in which it slept. */
 	__u64 returns_from_ns;	/* called_ns of then; 0: it has, or that is not known */
 	struct wakelat_key key;

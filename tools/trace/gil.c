@@ -169,9 +169,14 @@ static int read_holders(struct gil_results *r)
 	return 0;
 }
 
-static uint64_t counter(enum tl_trace_counter which)
+static uint64_t counted(void)
 {
-	return lock_counter(&lock, which);
+	return lock_counted(&lock);
+}
+
+static uint64_t lost(void)
+{
+	return lock_lost(&lock);
 }
 
 static void results_free(struct gil_results *r)
@@ -245,7 +250,8 @@ const struct tracer tracer_gil = {
 	.look = stack_learn,
 	.show = show,
 	.draw = draw,
-	.counter = counter,
+	.counted = counted,
+	.lost = lost,
 	.cost = cost,
 	.close = close_all,
 };

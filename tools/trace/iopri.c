@@ -123,9 +123,14 @@ static void json_entry(const struct entry *e, bool final, uint64_t lost, FILE *f
 		tl_hist_percentile(cpu, 99), tl_hist_max(cpu));
 }
 
-static uint64_t counter(enum tl_trace_counter which)
+static uint64_t counted(void)
 {
-	return lock_counter(&lock, which);
+	return lock_counted(&lock);
+}
+
+static uint64_t lost(void)
+{
+	return lock_lost(&lock);
 }
 
 static void show_head(bool final, FILE *f)
@@ -235,7 +240,8 @@ const struct tracer tracer_iopri = {
 	.begin = begin,
 	.show = show,
 	.draw = draw,
-	.counter = counter,
+	.counted = counted,
+	.lost = lost,
 	.cost = cost,
 	.close = close_all,
 };

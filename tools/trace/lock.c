@@ -133,15 +133,14 @@ int lock_begin(struct lock_tracer *l, const struct request *request, pid_t pid)
 	return object_begin(&l->object, request, pid);
 }
 
-uint64_t lock_counter(const struct lock_tracer *l, enum tl_trace_counter which)
+uint64_t lock_counted(const struct lock_tracer *l)
 {
-	return l->object.bpf ? object_counter(&l->object, which) : 0;
+	return object_counted(&l->object);
 }
 
 uint64_t lock_lost(const struct lock_tracer *l)
 {
-	return lock_counter(l, TL_TRACE_LOST_STATE) +
-	       lock_counter(l, TL_TRACE_LOST_ROWS);
+	return object_lost(&l->object);
 }
 
 struct object_cost lock_cost(const struct lock_tracer *l)

@@ -28,7 +28,7 @@ int lock_attach(struct lock_tracer *l, pid_t pid);
 /* Begins to count. */
 int lock_begin(struct lock_tracer *l, const struct request *request, pid_t pid);
 
-uint64_t lock_counter(const struct lock_tracer *l, enum tl_trace_counter which);
+uint64_t lock_counted(const struct lock_tracer *l);
 uint64_t lock_lost(const struct lock_tracer *l);
 struct object_cost lock_cost(const struct lock_tracer *l);
 void lock_close(struct lock_tracer *l);

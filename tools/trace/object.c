@@ -200,7 +200,8 @@ int object_map(const struct object *o, const char *name)
 	return bpf_object__find_map_fd_by_name(o->bpf, name);
 }
 
-uint64_t object_counter(const struct object *o, enum tl_trace_counter counter)
+/* Of all processors. */
+static uint64_t sum_of(const struct object *o, enum tl_trace_counter counter)
 {
 	int i, cpus = libbpf_num_possible_cpus();
 	uint64_t *values, sum = 0;
@@ -212,6 +213,21 @@ uint64_t object_counter(const struct object *o, enum tl_trace_counter counter)
 		for (i = 0; i < cpus; i++)
 			sum += values[i];
 	free(values);
+	return sum;
+}
+
+uint64_t object_counted(const struct object *o)
+{
+	return o->bpf ? sum_of(o, TL_TRACE_EVENTS) : 0;
+}
+
+uint64_t object_lost(const struct object *o)
+{
+	uint64_t sum = 0;
+	int i;
+
+	for (i = TL_TRACE_EVENTS + 1; o->bpf && i < TL_TRACE_COUNTERS; i++)
+		sum += sum_of(o, (enum tl_trace_counter)i);
 	return sum;
 }
 

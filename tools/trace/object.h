@@ -63,8 +63,9 @@ int object_keep(struct object *o, struct bpf_link *link);
 struct bpf_program *object_program(const struct object *o, const char *name);
 int object_map(const struct object *o, const char *name);
 
-/* The sum over all processors. */
-uint64_t object_counter(const struct object *o, enum tl_trace_counter counter);
+/* The events that its programs counted, and those that they lost; 0 if it is not loaded. */
+uint64_t object_counted(const struct object *o);
+uint64_t object_lost(const struct object *o);
 
 /* How often its programs ran, and for how long, while that was counted. */
 struct object_cost {

@@ -167,8 +167,7 @@ static void sum_up(const struct tracer *tracer, const struct request *request,
 		   uint64_t elapsed_ns, FILE *f)
 {
 	struct object_cost cost = tracer->cost();
-	uint64_t lost = tracer->counter(TL_TRACE_LOST_STATE) +
-			tracer->counter(TL_TRACE_LOST_ROWS);
+	uint64_t lost = tracer->lost();
 	double each = cost.runs ? (double)cost.ns / (double)cost.runs : 0;
 	uint64_t counted_ns = object_cost_counted_ns();
 	double share = counted_ns ? (double)cost.ns / (double)counted_ns : 0;
@@ -178,12 +177,12 @@ static void sum_up(const struct tracer *tracer, const struct request *request,
 			",\"lost\":%" PRIu64 ",\"elapsed_ns\":%" PRIu64
 			",\"program_runs\":%" PRIu64 ",\"program_ns\":%" PRIu64
 			",\"program_counted_ns\":%" PRIu64 "}\n",
-			tracer->name, tracer->counter(TL_TRACE_EVENTS), lost,
+			tracer->name, tracer->counted(), lost,
 			elapsed_ns, cost.runs, cost.ns, counted_ns);
 	else
 		fprintf(f, "\n%" PRIu64 " events, %" PRIu64 " lost\nThe tracer's "
 			"programs: %.0f ns a run, %.2f%% of a processor, "
-			"in %.1f s\n", tracer->counter(TL_TRACE_EVENTS),
+			"in %.1f s\n", tracer->counted(),
 			lost, each, 100 * share, (double)counted_ns / 1e9);
 }
 

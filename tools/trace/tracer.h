@@ -35,7 +35,8 @@ struct tracer {
 	/* The picture of all, as gnuplot_draw() does it. */
 	int (*draw)(int fd);
 	/* Counted, lost, and what the programs cost. */
-	uint64_t (*counter)(enum tl_trace_counter counter);
+	uint64_t (*counted)(void);
+	uint64_t (*lost)(void);
 	struct object_cost (*cost)(void);
 	/* Also after an open that failed. */
 	void (*close)(void);

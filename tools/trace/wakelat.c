@@ -132,15 +132,17 @@ static int attach_to(const struct request *request, pid_t pid)
 
 static int open_all(const struct request *request, const struct target *target)
 {
-	if (object_load(&object, &source, request) ||
-	    object_begin(&object, request, target->pid))
+	if (object_load(&object, &source, request) || object_pause(&object))
 		return EXIT_FAILURE;
 	/* Not for all processes, as above. */
 	if (target->pid && request->probes && !object.is_raw &&
 	    (object_load_part(&calls, &calls_source, &object) ||
 	     object_attach(&calls)))
 		return EXIT_FAILURE;
-	return object_attach(&object);
+	if (object_attach(&object))
+		return EXIT_FAILURE;
+	/* Not before: a waking that is seen before switches are would be a loss. */
+	return object_begin(&object, request, target->pid);
 }
 
 /* --- reading ----------------------------------------------------------------------- */
@@ -183,11 +185,6 @@ static int rows_between(struct rows *rows, const struct reads *now,
 	return 0;
 }
 
-static uint64_t counter(enum tl_trace_counter which)
-{
-	return object.bpf ? object_counter(&object, which) : 0;
-}
-
 static int show(const struct request *request, bool final, FILE *f)
 {
 	static const struct reads none;
@@ -204,8 +201,7 @@ static int show(const struct request *request, bool final, FILE *f)
 		return r;
 	}
 	if (request->json)
-		wakelat_json(&rows, final, counter(TL_TRACE_LOST_STATE) +
-			     counter(TL_TRACE_LOST_ROWS), f);
+		wakelat_json(&rows, final, object_lost(&object), f);
 	else
 		wakelat_table(&rows, request, final, f);
 	free(rows.entries);
@@ -240,6 +236,16 @@ static struct object_cost cost(void)
 	return sum;
 }
 
+static uint64_t counted(void)
+{
+	return object_counted(&object);
+}
+
+static uint64_t lost(void)
+{
+	return object_lost(&object);
+}
+
 static void close_all(void)
 {
 	object_free(&object);
@@ -255,7 +261,8 @@ const struct tracer tracer_wakelat = {
 	.look = look,
 	.show = show,
 	.draw = draw,
-	.counter = counter,
+	.counted = counted,
+	.lost = lost,
 	.cost = cost,
 	.close = close_all,
 };
