@@ -2,6 +2,8 @@
 /*
  * What each call of the device does, and refuses: one thread and a partner.
  */
+#include <linux/sched.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -283,6 +285,43 @@ static int receiver_wakes(void)
 	return device_register(got, NULL);
 }
 
+/* --- clocks ----------------------------------------------------------------------------- */
+
+static const char *offset;
+
+static int waits_20_ms(void)
+{
+	int mine = open(TL_HANDOFF_DEVICE, O_RDWR), r;
+	int64_t before = now_ns();
+	uint64_t slot;
+
+	device_register(mine, &slot);
+	r = device_wait(mine, slot, 1, before + 20 * (int64_t)MS);
+	return r == -ETIMEDOUT && now_ns() - before < 20 * (int64_t)MS ? -EAGAIN : r;
+}
+
+/* A process whose CLOCK_MONOTONIC is another. */
+static int in_time_namespace(void)
+{
+	int f = open("/proc/self/timens_offsets", O_WRONLY), r;
+
+	if (f < 0 || unshare(CLONE_NEWTIME))
+		return -ENOSYS;
+	close(f);
+	f = open("/proc/self/timens_offsets", O_WRONLY);
+	r = dprintf(f, "monotonic %s 0\n", offset);
+	close(f);
+	return r < 0 ? -ENOSYS : in_child(waits_20_ms);
+}
+
+static void test_clocks(void)
+{
+	offset = "100000";
+	tap_is(in_child(in_time_namespace), -ETIMEDOUT, "a deadline of a clock that is ahead");
+	offset = "-1";
+	tap_is(in_child(in_time_namespace), -ETIMEDOUT, "... or behind");
+}
+
 static void test_strangers(void)
 {
 	struct stat st = { 0 };
@@ -363,7 +402,7 @@ int main(int argc, char **argv)
 	if (argc > 1)	/* child_execs() */
 		return -device_register(atoi(argv[1]), NULL);
 	fd = device_open();
-	tap_plan(86);
+	tap_plan(88);
 	test_register();
 	test_sizes();
 	test_arguments();
@@ -372,6 +411,7 @@ int main(int argc, char **argv)
 	test_deadlines();
 	test_swap();
 	test_strangers();
+	test_clocks();
 	test_many();
 	test_32();
 	return tap_exit();
