@@ -21,7 +21,8 @@ static __always_inline int take_struct(void *out, size_t size, void __user *arg)
 	int ret;
 
 	if (copy_from_user(out, arg, size))
-		return -EFAULT;
+		return get_user(theirs, (u32 __user *)arg) || theirs >= size ?
+			-EFAULT : -EINVAL;
 	theirs = *(u32 *)out;
 	if (likely(theirs == size))
 		return 0;
@@ -107,7 +108,7 @@ static struct handoff_slot *find_self(struct handoff_domain *domain, u64 handle)
 
 	if (!slot)
 		return ERR_PTR(-ENOENT);
-	if (READ_ONCE(slot->task) != current ||
+	if (READ_ONCE(slot->thread) != task_pid(current) ||
 	    slot->generation != handoff_generation(handle))
 		return ERR_PTR(-EPERM);
 	return slot;

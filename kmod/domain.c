@@ -9,9 +9,10 @@
  */
 #include <linux/mm.h>
 #include <linux/nospec.h>
+#include <linux/pid.h>
+#include <linux/random.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
-#include <linux/sched/task.h>
 #include <linux/slab.h>
 
 #include "handoff.h"
@@ -32,7 +33,7 @@ struct handoff_domain *handoff_domain_new(void)
 	domain->mm = current->mm;
 	mutex_init(&domain->mutex);
 	INIT_LIST_HEAD(&domain->free);
-	hash_init(domain->by_task);
+	hash_init(domain->by_thread);
 	domain->sweep_at = SWEEP_AT_LEAST;
 	return domain;
 }
@@ -49,8 +50,7 @@ void handoff_domain_free(struct handoff_domain *domain)
 
 	for (i = 0; i < domain->chunks_made * HANDOFF_CHUNK; i++) {
 		slot = slot_at(domain, i);
-		if (slot->task)
-			put_task_struct(slot->task);
+		put_pid(slot->thread);
 	}
 	for (i = 0; i < domain->chunks_made; i++)
 		kvfree(domain->chunks[i]);
@@ -78,10 +78,10 @@ static struct handoff_slot *slot_of_caller(struct handoff_domain *domain)
 {
 	struct handoff_slot *slot;
 
-	/* The reference keeps a task's address from being another's. */
-	hash_for_each_possible(domain->by_task, slot, by_task,
-			       (unsigned long)current)
-		if (slot->task == current)
+	/* The reference keeps its address from being another's. */
+	hash_for_each_possible(domain->by_thread, slot, by_thread,
+			       (unsigned long)task_pid(current))
+		if (slot->thread == task_pid(current))
 			return slot;
 	return NULL;
 }
@@ -89,18 +89,16 @@ static struct handoff_slot *slot_of_caller(struct handoff_domain *domain)
 /* Whoever has its number finds it gone. */
 static void free_slot(struct handoff_domain *domain, struct handoff_slot *slot)
 {
-	struct task_struct *task;
+	struct pid *thread;
 
 	spin_lock(&slot->lock);
-	task = slot->task;
-	slot->task = NULL;
+	thread = slot->thread;
+	WRITE_ONCE(slot->thread, NULL);
 	spin_unlock(&slot->lock);
-	put_task_struct(task);
-	hash_del(&slot->by_task);
+	put_pid(thread);
+	hash_del(&slot->by_thread);
 	domain->taken--;
-	/* After 2^32 lives its numbers would come again: it isn't used any more. */
-	if (slot->generation != U32_MAX)
-		list_add(&slot->free, &domain->free);
+	list_add(&slot->free, &domain->free);
 }
 
 /* Frees those of threads that have ended. */
@@ -111,8 +109,9 @@ static void sweep(struct handoff_domain *domain)
 
 	for (i = 0; i < domain->chunks_made * HANDOFF_CHUNK; i++) {
 		slot = slot_at(domain, i);
-		if (slot->task && READ_ONCE(slot->task->exit_state))
+		if (slot->thread && !handoff_is_alive(slot))
 			free_slot(domain, slot);
+		cond_resched();
 	}
 	domain->sweep_at = max(SWEEP_AT_LEAST, 2 * domain->taken);
 }
@@ -130,7 +129,9 @@ static int new_chunk(struct handoff_domain *domain)
 		return -ENOMEM;
 	for (i = 0; i < HANDOFF_CHUNK; i++) {
 		spin_lock_init(&chunk[i].lock);
-		INIT_HLIST_NODE(&chunk[i].by_task);
+		INIT_HLIST_NODE(&chunk[i].by_thread);
+		/* Anywhere, so that no domain's numbers are another's. */
+		chunk[i].generation = get_random_u32();
 		chunk[i].index = domain->chunks_made * HANDOFF_CHUNK + i;
 		list_add_tail(&chunk[i].free, &domain->free);
 	}
@@ -147,7 +148,8 @@ static struct handoff_slot *get_slot(struct handoff_domain *domain)
 
 	int ret = 0;
 
-	if (domain->taken >= domain->sweep_at || list_empty(&domain->free))
+	if (domain->taken >= domain->sweep_at ||
+	    (list_empty(&domain->free) && domain->chunks_made == HANDOFF_CHUNKS))
 		sweep(domain);
 	if (list_empty(&domain->free))
 		ret = new_chunk(domain);
@@ -160,14 +162,16 @@ static struct handoff_slot *get_slot(struct handoff_domain *domain)
 
 static void take_slot(struct handoff_domain *domain, struct handoff_slot *slot)
 {
-	get_task_struct(current);
 	spin_lock(&slot->lock);
-	slot->task = current;
-	slot->generation++;
+	WRITE_ONCE(slot->thread, get_pid(task_pid(current)));
+	/* After 2^32 lives its numbers come again. */
+	if (!++slot->generation)
+		slot->generation = 1;
 	slot->posted = 0;
 	slot->posted_ns = 0;
 	spin_unlock(&slot->lock);
-	hash_add(domain->by_task, &slot->by_task, (unsigned long)current);
+	hash_add(domain->by_thread, &slot->by_thread,
+		 (unsigned long)slot->thread);
 	domain->taken++;
 }
 
@@ -178,7 +182,8 @@ int handoff_register(struct handoff_domain *domain, u64 *handle)
 	struct handoff_slot *slot;
 	int ret = -EEXIST;
 
-	mutex_lock(&domain->mutex);
+	if (mutex_lock_killable(&domain->mutex))
+		return -EINTR;
 	slot = slot_of_caller(domain);
 	if (!slot) {
 		slot = get_slot(domain);
@@ -196,7 +201,8 @@ int handoff_unregister(struct handoff_domain *domain)
 {
 	struct handoff_slot *slot;
 
-	mutex_lock(&domain->mutex);
+	if (mutex_lock_killable(&domain->mutex))
+		return -EINTR;
 	slot = slot_of_caller(domain);
 	if (slot)
 		free_slot(domain, slot);

@@ -7,7 +7,7 @@
  * never freed before; who has an old number of one is told by its generation.
  *
  * Locks: domain->mutex is for who registers; a slot's lock may be taken with it,
- * and is else taken alone. The scheduler's own are taken with a slot's.
+ * and is else taken alone.
  */
 #ifndef KMOD_HANDOFF_H
 #define KMOD_HANDOFF_H
@@ -15,6 +15,7 @@
 #include <linux/hashtable.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/pid.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
@@ -24,18 +25,22 @@
 #define HANDOFF_CHUNK 64
 #define HANDOFF_CHUNKS 1024
 
+/*
+ * A thread is known by its struct pid, which is small, and stays when the thread is gone
+ * and its other memory with it.
+ */
 struct handoff_slot {
 	spinlock_t lock;		/* for what follows, as it says */
 	/* With the lock: */
-	struct task_struct *task;	/* a reference; NULL: nobody's */
+	struct pid *thread;		/* a reference; NULL: nobody's */
 	u32 generation;
-	bool sleeping;		/* the task is in handoff_wait(), and not woken yet */
+	struct task_struct *sleeper;	/* it, in handoff_wait(), not woken yet */
 	u64 posted;		/* the latest cookie that it was woken with */
 	u64 wanted;		/* ... that it sleeps for */
 	u64 posted_ns;		/* when it was woken, if somebody wants to know */
 	/* With the domain's mutex: */
 	struct list_head free;
-	struct hlist_node by_task;
+	struct hlist_node by_thread;
 	/* Never changes: */
 	u32 index;
 };
@@ -48,12 +53,12 @@ struct handoff_domain {
 	/* With the mutex: */
 	u32 chunks_made;
 	struct list_head free;
-	DECLARE_HASHTABLE(by_task, 8);	/* those that are somebody's */
+	DECLARE_HASHTABLE(by_thread, 8); /* those that are somebody's */
 	u32 taken;			/* so many */
-	u32 sweep_at;			/* so many: look for those whose task is gone */
+	u32 sweep_at;			/* so many: look for those that are gone */
 };
 
-/* A slot's number as user space knows it. Generations begin with 1. */
+/* A slot's number as user space knows it. No generation is 0. */
 static inline u64 handoff_handle(const struct handoff_slot *slot, u32 generation)
 {
 	return (u64)generation << 32 | slot->index;
@@ -67,15 +72,17 @@ static inline u32 handoff_generation(u64 handle)
 /* domain.c */
 struct handoff_domain *handoff_domain_new(void);
 void handoff_domain_free(struct handoff_domain *domain);
-/* 0, or -EEXIST, and the caller's slot; -ENOSPC, -ENOMEM */
+/* 0, or -EEXIST, and the caller's slot; -ENOSPC, -ENOMEM, -EINTR */
 int handoff_register(struct handoff_domain *domain, u64 *handle);
-/* 0, -ENOENT */
+/* 0, -ENOENT, -EINTR */
 int handoff_unregister(struct handoff_domain *domain);
 /* The slot that has, or had, this number; NULL: none. */
 struct handoff_slot *handoff_find(struct handoff_domain *domain, u64 handle);
 
 /* slot.c */
 extern const u32 handoff_features;
+/* Whether its thread is not ending, nor has it. With its lock, or the mutex. */
+bool handoff_is_alive(const struct handoff_slot *slot);
 /* 0, -ESRCH */
 int handoff_wake(struct handoff_slot *slot, u32 generation, u64 cookie,
 		 bool anywhere);

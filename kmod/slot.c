@@ -4,14 +4,19 @@
  * in one call.
  *
  * A slot's thread decides to sleep with the slot's lock held: it has looked at
- * `posted`, and says in `sleeping` and its own state that it sleeps. Whoever wakes it
- * has the lock when it sets `posted` and looks at `sleeping`. So one of them sees
+ * `posted`, and says in `sleeper` and its own state that it sleeps. Whoever wakes it
+ * has the lock when it sets `posted` and looks at `sleeper`. So one of them sees
  * the other. Only the thread itself waits on its slot.
  */
 #include <linux/hrtimer.h>
+#include <linux/nsproxy.h>
+#include <linux/overflow.h>
+#include <linux/pid.h>
+#include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
+#include <linux/time_namespace.h>
 #include <linux/version.h>
 #include <linux/wait.h>
 
@@ -39,12 +44,26 @@ static bool is_before(u64 a, u64 b)
 	return (s64)(a - b) < 0;
 }
 
+bool handoff_is_alive(const struct handoff_slot *slot)
+{
+	struct task_struct *task;
+	bool alive;
+
+	rcu_read_lock();
+	task = pid_task(slot->thread, PIDTYPE_PID);
+	alive = task && !(READ_ONCE(task->flags) & PF_EXITING);
+	rcu_read_unlock();
+	return alive;
+}
+
 /* With the lock: who is to be woken, a reference. Once. */
 static struct task_struct *take_sleeper(struct handoff_slot *slot)
 {
-	slot->sleeping = false;
+	struct task_struct *sleeper = get_task_struct(slot->sleeper);
+
+	slot->sleeper = NULL;
 	slot->posted_ns = handoff_latency_wanted() ? ktime_get_ns() : 0;
-	return get_task_struct(slot->task);
+	return sleeper;
 }
 
 static void wake_task(struct task_struct *task, bool anywhere)
@@ -70,12 +89,12 @@ int handoff_wake(struct handoff_slot *slot, u32 generation, u64 cookie,
 	int ret = 0;
 
 	spin_lock(&slot->lock);
-	if (slot->generation != generation || !slot->task ||
-	    READ_ONCE(slot->task->flags) & PF_EXITING) {
+	if (slot->generation != generation || !slot->thread ||
+	    (!slot->sleeper && !handoff_is_alive(slot))) {
 		ret = -ESRCH;
 	} else if (is_before(slot->posted, cookie)) {
 		slot->posted = cookie;
-		if (slot->sleeping && !is_before(cookie, slot->wanted))
+		if (slot->sleeper && !is_before(cookie, slot->wanted))
 			sleeper = take_sleeper(slot);
 	}
 	spin_unlock(&slot->lock);
@@ -91,7 +110,7 @@ static u64 take_wakeup(struct handoff_slot *slot)
 {
 	u64 posted_ns = slot->posted_ns;
 
-	slot->sleeping = false;
+	slot->sleeper = NULL;
 	slot->posted_ns = 0;
 	return posted_ns;
 }
@@ -111,7 +130,7 @@ static bool is_woken(struct handoff_slot *slot, u64 cookie, bool may_sleep)
 		posted_ns = take_wakeup(slot);
 	if (!woken && may_sleep) {
 		slot->wanted = cookie;
-		slot->sleeping = true;
+		slot->sleeper = current;
 		set_current_state(TASK_INTERRUPTIBLE | TASK_FREEZABLE);
 	}
 	spin_unlock(&slot->lock);
@@ -120,10 +139,24 @@ static bool is_woken(struct handoff_slot *slot, u64 cookie, bool may_sleep)
 	return woken;
 }
 
+/* A deadline of the caller's clock, which its time namespace may have moved. */
+static ktime_t to_host(s64 deadline_ns)
+{
+#ifdef CONFIG_TIME_NS
+	s64 offset = timespec64_to_ns(&current->nsproxy->time_ns->offsets.monotonic);
+
+	/* The furthest are as good as none: what is beyond them is, too. */
+	if (check_sub_overflow(deadline_ns, offset, &deadline_ns))
+		deadline_ns = offset < 0 ? KTIME_MAX : 0;
+	deadline_ns = max(deadline_ns, 0LL);
+#endif
+	return ns_to_ktime(deadline_ns);
+}
+
 /* Sleeps once. 0, -ETIMEDOUT, -ERESTARTSYS */
 static int sleep_until(s64 deadline_ns)
 {
-	ktime_t expires = ns_to_ktime(deadline_ns);
+	ktime_t expires;
 
 	if (signal_pending(current))
 		return -ERESTARTSYS;
@@ -131,6 +164,7 @@ static int sleep_until(s64 deadline_ns)
 		schedule();
 		return 0;
 	}
+	expires = to_host(deadline_ns);
 	return schedule_hrtimeout_range(&expires, current->timer_slack_ns,
 					HRTIMER_MODE_ABS) ? 0 : -ETIMEDOUT;
 }

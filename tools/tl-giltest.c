@@ -48,7 +48,8 @@ static const struct argp_option options[] = {
 	{ "think", OPT_THINK, "TIME", 0,
 	  "How long echo's client thinks before it asks again (50us)", 0 },
 	{ "settings", OPT_SETTINGS, "LIST", 0,
-	  "Settings of the policies, as interval=1ms", 0 },
+	  "Settings of the policies, as interval=1ms; once more: others, beside "
+	  "them", 0 },
 	{ "json", 'j', NULL, 0, "Print lines of JSON, not tables", 0 },
 	{ "svg", OPT_SVG, "FILE", 0, "Draw the figures there as well", 0 },
 	{ NULL, 0, NULL, 0, NULL, 0 },
@@ -166,13 +167,20 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 					    TL__NS_PER_S);
 		break;
 	case OPT_SETTINGS:
-		p->plan.settings = arg;
+		if (plan_add_settings(&p->plan, arg))
+			argp_error(state, "settings: more than %d times",
+				   PLAN_SETTINGS_MAX);
 		break;
 	case 'j':
 		p->json = true;
 		break;
 	case OPT_SVG:
 		p->svg = arg;
+		break;
+	case ARGP_KEY_END:
+		if (p->svg && p->plan.settings_count > 1)
+			argp_error(state, "svg: of one --settings, not of %u",
+				   p->plan.settings_count);
 		break;
 	case ARGP_KEY_ARG:
 		argp_error(state, "unexpected argument '%s'", arg);

@@ -31,10 +31,20 @@
  *			others block and come back (handoff, 4ms): then it is the
  *			next to have it,
  *	slice=TIME	and keeps it so long, whoever comes (600us)
+ *	nice=N		a thread that comes back from blocking is *favoured*: has this
+ *			nice value (-20 to -1), until it computes; and cpuslice=TIME,
+ *			this slice (100us to 100ms, Linux 6.12)
+ *	sched=fifo	or it is favoured by real time, SCHED_FIFO at priority 1
  *	sched=ext	its threads ask the kernel for the scheduler that tl-sched(8) has
  *			loaded, or will, as long as they are attached; no effect where the
  *			kernel has no sched_ext, or on a thread whose scheduling policy
  *			is not the normal one (normal)
+ *	pin=WHERE	its threads run on one processor as long as they are attached:
+ *			a number, `first` of those that whoever makes the lock may use,
+ *			or `here`, where it runs
+ *
+ * These last ones are off by default; see tl_gil(3), and tasklet_priority(7) for when
+ * they are worth it.
  *
  * A part that is left out is the default; TL_GIL in the environment is the default
  * of the whole. It needs no tasklets. With them: a thread lets go of the lock when
@@ -84,7 +94,9 @@ TL_API const char *tl_gil_name(const struct tl_gil *gil);
  * tl_gil_attach - the calling thread comes in
  *
  * Waits until it holds the lock. A thread that ends is detached. Returns 0,
- * -EBUSY (attached to one already), or -ENOMEM.
+ * -EBUSY (attached to one already), -ENOMEM; or why it can't have what the settings
+ * say: -EPERM (nice, sched=fifo), -EOPNOTSUPP (cpuslice), -ENOSYS (the kernel denies
+ * them all), -ENODEV (pin: the processor is gone). Then nothing has changed.
  */
 TL_API int tl_gil_attach(struct tl_gil *gil);
 

@@ -19,6 +19,8 @@ struct tl__gil_hooks {
 	void (*sleep_end)(void);
 	/* TL__TICK_GIL is set, and nothing holds interrupts off. */
 	void (*tick)(void);
+	/* TL__TICK_FAVOUR is set. */
+	void (*favoured_tick)(void);
 };
 
 extern const struct tl__gil_hooks *_Atomic tl__gil_hooks;

@@ -56,10 +56,12 @@ int tl__tick_slow(void)
 	struct tl_task *me;
 	int r = 0;
 
+	if (tl__tick_bits() & TL__TICK_FAVOUR)
+		tl__gil_hooks_get()->favoured_tick();
 	if (tl__tick_bits() & TL__TICK_GIL)
 		offer_gil(s);
 	if (!s) {	/* it has ended; nobody writes to these any more */
-		tl__tick_clear(~TL__TICK_GIL);
+		tl__tick_clear(~TL__TICK_OF_GIL);
 		return 0;
 	}
 	/* Most ticks of a run with a budget of ticks. */

@@ -21,6 +21,10 @@
  *			that the owner holds;	it lets go or	yes, it may have
  *			the owner, if each	finds nobody	let go already
  *			tick counts (lib/gil)
+ *	FAVOUR		the owner, while the	the owner, when	no; without need:
+ *			kernel favours it for	that ends	yes, it may be
+ *			what its lock says			away
+ *			(lib/gil/favour.h)
  */
 #ifndef TL_CORE_TICK_H
 #define TL_CORE_TICK_H
@@ -34,6 +38,10 @@
 #define TL__TICK_INTERRUPT	(1u << 2)
 #define TL__TICK_POLL		(1u << 3)
 #define TL__TICK_GIL		(1u << 4)
+#define TL__TICK_FAVOUR		(1u << 5)
+
+/* Those of a lock, for which no scheduler is needed. */
+#define TL__TICK_OF_GIL		(TL__TICK_GIL | TL__TICK_FAVOUR)
 
 /* The owner's accesses; relaxed: what others set has an order of its own. */
 static inline unsigned int tl__tick_bits(void)

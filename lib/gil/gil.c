@@ -25,7 +25,6 @@
 #include "core/gil-hooks.h"
 #include "gil/checked.h"
 #include "os/clock.h"
-#include "os/ext.h"
 
 static struct tl__lock all_lock = TL__LOCK_INIT;
 static struct tl__list all = TL__LIST_INIT(all);
@@ -109,16 +108,18 @@ static void acquire(struct tl__gil_thread *me, enum tl_gil_class class)
 {
 	struct tl_gil *gil = me->gil;
 	uint64_t began;
+	bool mine;
 
 	/* What was asked of the holder that we were. */
 	tl__tick_clear(TL__TICK_GIL);
 	tl__gil_set_class(me, class);
 	began = tl__now();
-	if (gil->policy->try(gil, me)) {
+	mine = gil->policy->try(gil, me);
+	tl__gil_favour_follow(&me->favour, tl__gil_class(me), began);
+	if (mine)
 		begin_hold(me, began, began);
-		return;
-	}
-	wait_and_hold(me, began, gil->policy->acquire);
+	else
+		wait_and_hold(me, began, gil->policy->acquire);
 }
 
 static void release(struct tl__gil_thread *me)
@@ -154,6 +155,7 @@ static bool yield(struct tl__gil_thread *me, bool any)
 		tl__gil_time(&me->counters.holds[class],
 			     began - me->held_since_ns);
 	tl__gil_set_class(me, TL_GIL_CPU);
+	tl__gil_favour_follow(&me->favour, TL_GIL_CPU, began);
 	wait_and_hold(me, began, gil->policy->back);
 	return true;
 }
@@ -168,6 +170,7 @@ static void block_begin(struct tl__gil_thread *me, const void *site)
 		   gil->policy->keep(gil, me, site);
 	if (me->kept) {
 		set_holds(me, false);
+		tl__gil_favour_keep(&me->favour);
 		TL__PROBE1(gil_keep, gil);
 		return;
 	}
@@ -191,6 +194,7 @@ static void block_end(struct tl__gil_thread *me)
 		if (regain(me)) {
 			tl__gil_count(&me->counters.kept, 1);
 			set_holds(me, true);
+			tl__gil_favour_kept(&me->favour);
 			return;
 		}
 		tl__gil_count(&me->counters.stolen, 1);
@@ -229,10 +233,21 @@ static void at_tick(void)
 	errno = saved;
 }
 
+static void at_favoured_tick(void)
+{
+	struct tl__gil_thread *me = self;
+
+	if (me && does_hold(me))
+		tl__gil_favour_tick(&me->favour, me->held_since_ns);
+	else
+		tl__tick_clear(TL__TICK_FAVOUR);
+}
+
 static const struct tl__gil_hooks hooks = {
 	.sleep_begin = sleep_begin,
 	.sleep_end = sleep_end,
 	.tick = at_tick,
+	.favoured_tick = at_favoured_tick,
 };
 
 /* --- the calls --------------------------------------------------------------------- */
@@ -294,8 +309,7 @@ static void detach(struct tl__gil_thread *me)
 		set_holds(me, regain(me));
 	if (does_hold(me))
 		release(me);
-	if (me->is_ext)
-		tl__ext_leave();
+	tl__gil_favour_leave(&me->favour);
 	tl__lock(&gil->lock);
 	tl__list_del(&me->link);
 	tl__gil_stats_keep(me);
@@ -351,7 +365,7 @@ static struct tl__gil_thread *thread_new(struct tl_gil *gil)
 int tl_gil_attach(struct tl_gil *gil)
 {
 	struct tl__gil_thread *me;
-	int saved = errno;
+	int saved = errno, r;
 
 	if (self)
 		return -EBUSY;
@@ -361,12 +375,17 @@ int tl_gil_attach(struct tl_gil *gil)
 	errno = saved;
 	if (!me)
 		return -ENOMEM;
+	r = tl__gil_favour_enter(&me->favour, &gil->settings);
+	if (r) {
+		pthread_setspecific(thread_key, NULL);
+		tl__free(me);
+		return r;
+	}
 	tl__lock(&gil->lock);
 	me->number = ++gil->numbers;
 	tl__list_add_tail(&gil->threads, &me->link);
 	tl__unlock(&gil->lock);
 	self = me;
-	me->is_ext = gil->settings.is_ext && tl__ext_ask();
 	acquire(me, TL_GIL_CPU);
 	errno = saved;
 	return 0;
@@ -428,8 +447,10 @@ static void after_fork_in_child(void)
 {
 	struct tl__list *link;
 
-	if (self)
+	if (self) {
 		self->tid = (int)syscall(SYS_gettid);
+		tl__gil_favour_forked(&self->favour);
+	}
 	for (link = all.next; link != &all; link = link->next) {
 		struct tl_gil *gil = tl__container_of(link, struct tl_gil, link);
 

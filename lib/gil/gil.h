@@ -23,6 +23,7 @@
 
 #include "base/list.h"
 #include "core/tick.h"
+#include "gil/favour.h"
 #include "gil/handoff.h"
 #include "os/lock.h"
 
@@ -47,9 +48,9 @@ struct tl__gil_thread {
 	_Atomic bool holds;
 	uint64_t held_since_ns;		/* 0: it is not known */
 	bool kept;			/* out, in a way that can be undone */
-	bool is_ext;			/* and was not before it came in */
 	bool ends;			/* its destructor has been called */
 	struct tl__gil_counters counters;
+	struct tl__gil_favour favour;	/* the kernel's */
 
 	/* The policy's. */
 	uint64_t ticks_left, yields;	/* ticks, priority, handoff */
@@ -89,7 +90,11 @@ extern const struct tl__gil_policy tl__gil_ticks, tl__gil_interval,
 
 struct tl__gil_settings {
 	uint64_t ticks, yields, interval_ns, least_ns, starve_ns, slice_ns;
-	uint64_t is_ext;	/* its threads ask to be scheduled by a sched_ext scheduler */
+	/* For favour.h: 0, or what its threads ask the kernel for. */
+	uint64_t sched;		/* enum tl__gil_sched */
+	uint64_t nice;		/* less than 0 by so much */
+	uint64_t cpuslice_ns;
+	uint64_t pin;		/* 1 + the processor */
 };
 
 /* ticks.c */

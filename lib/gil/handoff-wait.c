@@ -36,11 +36,9 @@ enum { AWAKE, ASLEEP, GRANTED };
 #define AGAIN_MAX 256u
 #define LOOKS_A_CLOCK 16
 
-void tl__gil_waiter_begin(struct tl__gil_waiter *waiter, bool may_sit)
+void tl__gil_waiter_begin(struct tl__gil_waiter *waiter, struct tl__seat seat)
 {
-	waiter->seat.slot = 0;
-	if (may_sit)
-		waiter->seat = tl__handoff_seat();
+	waiter->seat = seat;
 	/* relaxed: who wakes it finds it by the lock */
 	atomic_store_explicit(&waiter->state, AWAKE, memory_order_relaxed);
 }
@@ -146,7 +144,9 @@ bool tl__gil_waiter_wait(struct tl__gil_handoff *handoff,
 		wake_partner(waiter);
 		return true;
 	}
-	if (!sleep_for_it(wake, waiter))
+	/* That it has the lock is what the state says, and not a system call. */
+	if (!sleep_for_it(wake, waiter) &&
+	    (!waiter->seat.slot || is_granted(waiter)))
 		return true;
 	if (change(waiter, ASLEEP, AWAKE))
 		return false;

@@ -12,8 +12,8 @@
 
 #include "gil/handoff.h"
 
-/* Before others can find it. @may_sit: in its seat, if it has one. */
-void tl__gil_waiter_begin(struct tl__gil_waiter *waiter, bool may_sit);
+/* Before others can find it. @seat: where it sleeps, if it is one. */
+void tl__gil_waiter_begin(struct tl__gil_waiter *waiter, struct tl__seat seat);
 
 /* Waits until it is handed over, or until waiter->next_ns: then false. */
 bool tl__gil_waiter_wait(struct tl__gil_handoff *handoff,

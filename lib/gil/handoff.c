@@ -133,9 +133,17 @@ static void set_look(struct tl_gil *gil, struct tl__gil_thread *me)
 		     w->since_ns + turns * gil->settings.interval_ns;
 }
 
+/* Not with the lock: the first time it is system calls. */
+static struct tl__seat find_seat(const struct tl_gil *gil)
+{
+	static const struct tl__seat none;
+
+	return gil->by_futex ? tl__handoff_seat() : none;
+}
+
 /* @head: it goes on with its turn as soon as it can. */
 static void enqueue(struct tl_gil *gil, struct tl__gil_thread *me, bool head,
-		    uint64_t now)
+		    struct tl__seat seat, uint64_t now)
 {
 	struct tl__gil_waiter *w = &me->waiter;
 	struct tl__list *queue = &gil->handoff.waiting[tl__gil_class(me)];
@@ -148,7 +156,7 @@ static void enqueue(struct tl_gil *gil, struct tl__gil_thread *me, bool head,
 	else
 		tl__list_add_tail(queue, &w->link);
 	set_look(gil, me);
-	tl__gil_waiter_begin(w, gil->by_futex);
+	tl__gil_waiter_begin(w, seat);
 }
 
 /* Whether a wait for @holder is short, and it runs on another processor. */
@@ -239,7 +247,7 @@ static bool look(struct tl_gil *gil, struct tl__gil_thread *me)
 
 	w->spins = false;
 	if (tl__list_empty(&w->link)) {	/* it has been handed over meanwhile */
-		w->next_ns = TL_FOREVER;
+		w->next_ns = now + gil->settings.interval_ns;
 		return false;
 	}
 	if (is_first && (word & KEPT) && take_kept(gil, me))
@@ -323,6 +331,7 @@ static bool try_acquire(struct tl_gil *gil, struct tl__gil_thread *me)
 
 static void acquire(struct tl_gil *gil, struct tl__gil_thread *me)
 {
+	struct tl__seat seat = find_seat(gil);
 	uint64_t now = tl__now();
 	struct tl__gil_thread *holder;
 	bool mine;
@@ -330,7 +339,7 @@ static void acquire(struct tl_gil *gil, struct tl__gil_thread *me)
 	tl__lock(&gil->lock);
 	mine = take_or_say(gil, me);
 	if (!mine) {
-		enqueue(gil, me, false, now);
+		enqueue(gil, me, false, seat, now);
 		/* relaxed: take_or_say() has seen it, and it can't leave */
 		holder = holder_of(atomic_load_explicit(&gil->handoff.word,
 							memory_order_relaxed));
@@ -425,6 +434,7 @@ static struct tl__gil_thread *successor(struct tl_gil *gil, uint64_t now,
 static bool yield(struct tl_gil *gil, struct tl__gil_thread *me, bool any)
 {
 	struct tl__gil_thread *next, *cpu;
+	struct tl__seat seat;
 	bool over;
 	uint64_t now;
 
@@ -437,6 +447,7 @@ static bool yield(struct tl_gil *gil, struct tl__gil_thread *me, bool any)
 		me->ticks_left = TICKS_A_LOOK;
 		return false;
 	}
+	seat = find_seat(gil);
 	tl__lock(&gil->lock);
 	tl__tick_clear(TL__TICK_GIL);
 	next = successor(gil, now, any);
@@ -449,7 +460,7 @@ static bool yield(struct tl_gil *gil, struct tl__gil_thread *me, bool any)
 		/* Nor before one who is owed more than we had. */
 		cpu = first(gil, TL_GIL_CPU);
 		over |= cpu && is_owed(gil, cpu, now);
-		enqueue(gil, me, !over, now);
+		enqueue(gil, me, !over, seat, now);
 		me->waiter.spins = worth_spinning(next, false);
 		hand_on(gil, next, now);
 	}

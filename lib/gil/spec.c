@@ -5,6 +5,7 @@
  * whole.
  */
 #include <errno.h>
+#include <sched.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 
 #define SPEC_MAX 256
 #define TICKS_MAX 1000000000u
+#define NICE_MAX 20
 #define TIME_MIN TL__NS_PER_US
 #define TIME_MAX (3600 * TL__NS_PER_S)
 
@@ -26,7 +28,7 @@ static const struct tl__gil_policy *const policies[] = {
 #define POLICIES (sizeof(policies) / sizeof(*policies))
 
 /* What a value is. */
-enum kind { IS_TIME, IS_NUMBER, IS_CLASS, KINDS };
+enum kind { IS_TIME, IS_NUMBER, IS_CLASS, IS_NICE, IS_CPUSLICE, IS_PROCESSOR, KINDS };
 
 static const struct setting {
 	const char *name;
@@ -49,7 +51,12 @@ static const struct setting {
 	 */
 	{ "slice", offsetof(struct tl__gil_settings, slice_ns), IS_TIME,
 	  600 * TL__NS_PER_US },
-	{ "sched", offsetof(struct tl__gil_settings, is_ext), IS_CLASS, 0 },
+	{ "sched", offsetof(struct tl__gil_settings, sched), IS_CLASS,
+	  TL__GIL_NORMAL },
+	{ "nice", offsetof(struct tl__gil_settings, nice), IS_NICE, 0 },
+	{ "cpuslice", offsetof(struct tl__gil_settings, cpuslice_ns), IS_CPUSLICE,
+	  0 },
+	{ "pin", offsetof(struct tl__gil_settings, pin), IS_PROCESSOR, 0 },
 };
 
 #define SETTINGS (sizeof(settings) / sizeof(*settings))
@@ -135,8 +142,46 @@ static int read_number(const char *value, uint64_t *out)
 
 static int read_class(const char *value, uint64_t *out)
 {
-	*out = !strcmp(value, "ext");
-	return *out || !strcmp(value, "normal") ? 0 : -EINVAL;
+	static const char *const names[] = {
+		[TL__GIL_NORMAL] = "normal",
+		[TL__GIL_EXT] = "ext",
+		[TL__GIL_FIFO] = "fifo",
+	};
+
+	for (*out = 0; *out < sizeof(names) / sizeof(*names); ++*out)
+		if (!strcmp(value, names[*out]))
+			return 0;
+	return -EINVAL;
+}
+
+static int read_nice(const char *value, uint64_t *out)
+{
+	return *value == '-' ? tl__parse_u64(value + 1, 1, NICE_MAX, out) : -EINVAL;
+}
+
+static int read_cpuslice(const char *value, uint64_t *out)
+{
+	return tl__parse_duration_ns(value, TL__NS_PER_MS, TL__SCHED_SLICE_MIN_NS,
+				     TL__SCHED_SLICE_MAX_NS, out);
+}
+
+/* Gives 1 + the processor. */
+static int read_processor(const char *value, uint64_t *out)
+{
+	cpu_set_t may;
+	uint64_t n = 0;
+
+	if (sched_getaffinity(0, sizeof(may), &may))
+		return -EINVAL;
+	if (!strcmp(value, "here"))
+		n = (uint64_t)sched_getcpu();
+	else if (!strcmp(value, "first"))
+		while (!CPU_ISSET(n, &may))
+			n++;
+	else if (tl__parse_u64(value, 0, CPU_SETSIZE - 1, &n))
+		return -EINVAL;
+	*out = n + 1;
+	return CPU_ISSET(n, &may) ? 0 : -EINVAL;
 }
 
 static const struct {
@@ -145,7 +190,11 @@ static const struct {
 } kinds[KINDS] = {
 	[IS_TIME] = { read_time, "not a time from 1us to 1h, as 5ms" },
 	[IS_NUMBER] = { read_number, "not a number from 1 to 1000000000" },
-	[IS_CLASS] = { read_class, "neither ext nor normal" },
+	[IS_CLASS] = { read_class, "none of normal, ext, fifo" },
+	[IS_NICE] = { read_nice, "not a number from -20 to -1" },
+	[IS_CPUSLICE] = { read_cpuslice, "not a time from 100us to 100ms, as 100us" },
+	[IS_PROCESSOR] = { read_processor, "neither first, here nor the number of a "
+			   "processor that this thread may use" },
 };
 
 static int set(const struct reading *in, const struct setting *setting,

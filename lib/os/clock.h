@@ -10,12 +10,23 @@
 
 #define TL__NS_PER_SEC UINT64_C(1000000000)
 
-static inline uint64_t tl__now(void)
+static inline uint64_t tl__clock(clockid_t clock)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+	clock_gettime(clock, &ts);
 	return (uint64_t)ts.tv_sec * TL__NS_PER_SEC + (uint64_t)ts.tv_nsec;
+}
+
+static inline uint64_t tl__now(void)
+{
+	return tl__clock(CLOCK_MONOTONIC);
+}
+
+/* For how long the calling thread has had a processor. A system call. */
+static inline uint64_t tl__computed(void)
+{
+	return tl__clock(CLOCK_THREAD_CPUTIME_ID);
 }
 
 static inline struct timespec tl__timespec(uint64_t ns)

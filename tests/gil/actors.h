@@ -130,7 +130,7 @@ static bool has_it(const struct actor *actor)
 }
 
 /* Whether it is being asked. */
-static bool is_asked(const struct actor *actor)
+static UNUSED bool is_asked(const struct actor *actor)
 {
 	return __atomic_load_n(actor->t->tick_word, __ATOMIC_RELAXED) & TL__TICK_GIL;
 }

@@ -11,6 +11,8 @@
 
 /* --- words ------------------------------------------------------------------------------------------------------------ */
 
+#define NO_PROCESSOR "neither first, here nor the number of a processor that this thread may use"
+
 static const struct {
 	const char *spec, *says;
 } wrong[] = {
@@ -18,9 +20,9 @@ static const struct {
 	{ "handoff:", NULL },
 	{ "handoff:spin", "there is no lock 'spin', but: futex, emulated, pthread, birrell" },
 	{ "Handoff", "there is no policy 'Handoff', but: handoff, priority, interval, ticks" },
-	{ "handoff,often=1", "there is no setting 'often', but: interval, least, ticks, yields, starve, slice, sched" },
-	{ "handoff,interval", "there is no NAME=VALUE 'interval', but: interval, least, ticks, yields, starve, slice, sched" },
-	{ "handoff,", "there is no NAME=VALUE '', but: interval, least, ticks, yields, starve, slice, sched" },
+	{ "handoff,often=1", "there is no setting 'often', but: interval, least, ticks, yields, starve, slice, sched, nice, cpuslice, pin" },
+	{ "handoff,interval", "there is no NAME=VALUE 'interval', but: interval, least, ticks, yields, starve, slice, sched, nice, cpuslice, pin" },
+	{ "handoff,", "there is no NAME=VALUE '', but: interval, least, ticks, yields, starve, slice, sched, nice, cpuslice, pin" },
 	{ "handoff,interval=", "interval=: not a time from 1us to 1h, as 5ms" },
 	{ "handoff,interval=0", "interval=0: not a time from 1us to 1h, as 5ms" },
 	{ "interval,interval=2h", "interval=2h: not a time from 1us to 1h, as 5ms" },
@@ -28,7 +30,21 @@ static const struct {
 	{ "ticks,ticks=0", "ticks=0: not a number from 1 to 1000000000" },
 	{ "ticks,ticks=10x", "ticks=10x: not a number from 1 to 1000000000" },
 	{ "ticks,ticks=1000000001", "ticks=1000000001: not a number from 1 to 1000000000" },
-	{ "handoff,sched=fifo", "sched=fifo: neither ext nor normal" },
+	{ "handoff,sched=rr", "sched=rr: none of normal, ext, fifo" },
+	{ "handoff,nice=", "nice=: not a number from -20 to -1" },
+	{ "handoff,nice=0", "nice=0: not a number from -20 to -1" },
+	{ "handoff,nice=-0", "nice=-0: not a number from -20 to -1" },
+	{ "handoff,nice=5", "nice=5: not a number from -20 to -1" },
+	{ "handoff,nice=-21", "nice=-21: not a number from -20 to -1" },
+	{ "handoff,nice=-5x", "nice=-5x: not a number from -20 to -1" },
+	{ "handoff,cpuslice=99us", "cpuslice=99us: not a time from 100us to 100ms, as 100us" },
+	{ "handoff,cpuslice=101", "cpuslice=101: not a time from 100us to 100ms, as 100us" },
+	{ "handoff,cpuslice=", "cpuslice=: not a time from 100us to 100ms, as 100us" },
+	{ "handoff,pin=", "pin=: " NO_PROCESSOR },
+	{ "handoff,pin=there", "pin=there: " NO_PROCESSOR },
+	{ "handoff,pin=-1", "pin=-1: " NO_PROCESSOR },
+	{ "handoff,pin=1023", "pin=1023: " NO_PROCESSOR },
+	{ "handoff,pin=1024", "pin=1024: " NO_PROCESSOR },
 	{ "priority,yields=-1", "yields=-1: not a number from 1 to 1000000000" },
 };
 
@@ -43,6 +59,8 @@ static const char *const right[][2] = {
 	{ "priority:birrell,yields=3,ticks=1000000000", "priority:birrell" },
 	{ "handoff,sched=ext", "handoff:futex" },
 	{ "handoff,sched=normal", "handoff:futex" },
+	{ "ticks,sched=fifo,nice=-20,cpuslice=100,pin=here", "ticks:futex" },
+	{ "ticks,nice=-1,cpuslice=0.1,pin=first", "ticks:futex" },
 	{ "handoff:futex,interval=5,slice=1.5ms,starve=1h", "handoff:futex" },
 };
 

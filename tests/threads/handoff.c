@@ -68,13 +68,19 @@ static int is_out_of_descriptors(void)
 
 static struct tl_chan *ping, *pong;
 
+/* In the middle, when nobody sleeps. */
+static void (*in_between)(void);
+
 static void *answers(UNUSED void *arg)
 {
 	long v;
 
-	while (!tl_chan_recv(ping, &v))
+	while (!tl_chan_recv(ping, &v)) {
 		if (tl_chan_send(pong, &v))
 			break;
+		if (v == ROUNDS / 2)
+			await_step(1);
+	}
 	return NULL;
 }
 
@@ -83,12 +89,19 @@ static int ping_pong(void)
 	pthread_t t;
 	long i, v = -1;
 
+	reach(0);
+
 	ping = new_chan(sizeof(long), 0);
 	pong = new_chan(sizeof(long), 0);
 	t = start(answers, NULL);
 	for (i = 0; i < ROUNDS; i++)
-		if (tl_chan_send(ping, &i) || tl_chan_recv(pong, &v) || v != i)
+		if (tl_chan_send(ping, &i) || tl_chan_recv(pong, &v) || v != i) {
 			return 3;
+		} else if (i == ROUNDS / 2) {
+			if (in_between)
+				in_between();
+			reach(1);
+		}
 	tl_chan_close(ping);
 	pthread_join(t, NULL);
 	tl_chan_unref(ping);
@@ -131,29 +144,126 @@ static int by_time(void)
 
 /* --- what goes wrong ------------------------------------------------------------------------------------------------ */
 
-/* No slot for this thread, or no descriptor: it does without. */
-static int by_faults(void)
+/* No descriptor, no fork handler, no slot: it does without. */
+static int by_fault(unsigned long nth)
 {
-	unsigned long n;
+	unsigned long passed;
 
-	for (n = 1; n <= 3; n++) {
-		tl__fault_arm(n, true);
-		(void)tl__handoff_seat();
-		tl__fault_arm(0, false);
-	}
-	return ping_pong();
+	tl__fault_arm(nth, true);
+	(void)tl__handoff_seat();
+	passed = tl__fault_count();
+	tl__fault_arm(0, false);
+	if (passed < nth || fake_waits)
+		return 10;
+	return ping_pong() || fake_waits ? 11 : 0;
 }
 
-/* As in a child that was made behind the C library's back: each call is refused. It is slow, and gets on. */
+static int by_first_fault(void)
+{
+	return by_fault(1);
+}
+
+static int by_second_fault(void)
+{
+	return by_fault(2);
+}
+
+static int by_third_fault(void)
+{
+	return by_fault(3);
+}
+
+static int by_old_kernel(void)
+{
+	fake.no_features = TL_HANDOFF_F_HERE;
+	return is_said("futex", "this kernel can't place who is woken") || ping_pong() || fake_waits;
+}
+
+static int by_interrupts(void)
+{
+	fake.interrupts = 2;
+	return by_device();
+}
+
+static void refuse(void)
+{
+	fake.owner = -1;
+}
+
+/* As in a child that was made behind the C library's back, or if the program closes what isn't its own. */
 static int by_refusals(void)
 {
 	int r;
 
-	if (is_there())
-		return 10;
-	fake.owner = -1;
+	in_between = refuse;
 	r = ping_pong();
-	return r ? r : fake_refused ? 0 : 11;
+	if (r || !fake_refused || fake_refused > 4)
+		return r ? r : 12;
+	return is_said("futex", "/dev/tasklet is out of order");
+}
+
+/* --- cancelled, forked ------------------------------------------------------------------------------------------------ */
+
+static void *ends_at_once(UNUSED void *arg)
+{
+	pthread_cancel(pthread_self());
+	(void)tl__handoff_seat();
+	reach(7);
+	pthread_testcancel();
+	return NULL;
+}
+
+/* Not in here, where nobody is ready for it. */
+static int cancelled(void)
+{
+	in_thread(ends_at_once, NULL);
+	return step != 7 ? 14 : by_device();
+}
+
+static void *opens(UNUSED void *arg)
+{
+	(void)tl__handoff_seat();
+	return NULL;
+}
+
+/* A child that is forked while another thread opens the device for the first time. */
+static int forked_at_first(void)
+{
+	pthread_t t;
+	int status;
+	pid_t pid;
+
+	fake.pause = true;
+	t = start(opens, NULL);
+	await(fake.paused);
+	pid = fork();
+	fake.pause = false;
+	if (!pid)
+		_exit(by_device());
+	pthread_join(t, NULL);
+	waitpid(pid, &status, 0);
+	return !WIFEXITED(status) || WEXITSTATUS(status) ? 15 : by_device();
+}
+
+/* Only one wake-up, after which a thread mostly sleeps, is for this processor. */
+static int fans_out(void)
+{
+	struct tl__seat me = tl__handoff_seat();
+	int round, i;
+
+	for (round = 0; round < 10; round++) {
+		for (i = 0; i < 8; i++)
+			tl__handoff_wake(me);
+		me = tl__handoff_seat();
+		tl__handoff_wait(me, (struct tl__seat){ 0 }, 1);
+	}
+	if (fake_here)
+		return 16;
+	for (round = 0; round < 10; round++) {
+		tl__handoff_wake(me);
+		tl__handoff_wait(tl__handoff_seat(), (struct tl__seat){ 0 }, 1);
+	}
+	return fake_here ? 0 : 17;
 }
 
 static int child_after(int (*before)(void), int (*in_child)(void))
@@ -174,10 +284,8 @@ static int child_after(int (*before)(void), int (*in_child)(void))
 
 static int forks(void)
 {
-	int parents = fake.fd;
-
 	fake_refused = 0;
-	return by_device() ? 13 : fake.fd == parents && fake.owner != getpid() ? 14 : 0;
+	return by_device() ? 13 : fake.owner != getpid() ? 14 : 0;
 }
 
 static int after_fork(void)
@@ -213,8 +321,15 @@ int main(void)
 		{ by_device, "threads wake each other by it" },
 		{ by_futex, "or by futexes" },
 		{ by_time, "a deadline ends a sleep there" },
-		{ by_faults, "faults at its start: threads do without" },
-		{ by_refusals, "refused calls: slow, but nothing is lost" },
+		{ by_first_fault, "no fork handler: threads do without" },
+		{ by_second_fault, "no descriptor: the same" },
+		{ by_third_fault, "no slot: the same" },
+		{ by_old_kernel, "a kernel that can't place them: the same" },
+		{ by_interrupts, "each second wait is interrupted" },
+		{ by_refusals, "calls are refused from some time on: by futexes from then on" },
+		{ cancelled, "the device is no point of cancellation" },
+		{ forked_at_first, "a fork while it is opened" },
+		{ fans_out, "one who wakes several has them run where they like" },
 		{ after_fork, "a forked child has one of its own, its parent goes on" },
 	};
 	const char *why = no_threads_in_child();
@@ -222,7 +337,7 @@ int main(void)
 
 	tap_plan(ARRAY_LEN(t));
 	for (i = 0; i < ARRAY_LEN(t); i++)
-		if (t[i].fn == after_fork && why)
+		if ((t[i].fn == after_fork || t[i].fn == forked_at_first) && why)
 			tap_skip("%s: not by %s", t[i].words, why);
 		else
 			tap_is(in_child(t[i].fn), 0, "%s", t[i].words);

@@ -81,6 +81,8 @@ int main(void)
 	tap_is(*tl_deadlock_report(), 0, "dump.h: no report before there is a deadlock");
 	unsetenv("TL_DEADLOCK");
 	text = deadlock();
+	if (told != 2 || *text)
+		tap_diag("told %d: %s", told, text);
 	tap_ok(told == 2 && !*text, "9: both threads are told, and nothing is written without TL_DEADLOCK");
 	setenv("TL_DEADLOCK", "report", 1);
 	text = deadlock();

@@ -53,6 +53,9 @@ test_usage() {
 	refused "an empty list" "'' is none" -p ''
 	refused "a comma too many" "'' is none" -c e,
 	refused "an unknown setting" bogus -p handoff --settings bogus=1
+	refused "one of several" bogus -p handoff --settings= --settings bogus=1
+	refused "too many of them" 'more than 16 times' $(printf ' --settings=%.0s' {1..17})
+	refused "a picture of several" 'of one --settings, not of 2' --settings= --settings=ticks=5 --svg=x.svg
 	for arg in '-d 0' '-d 1x' '-d 2h' '-d' '-r 0' '-r 1.5' '-r 1001' \
 		'--pins 0' '--pins 1,x' '--think 2s' '--think x' '--rate 0' '--rate 1000001' \
 		'--frobnicate' 'more'; do
@@ -133,6 +136,10 @@ test_tables() {
 	run -q --pins 1 -c e -p ticks -l futex
 	tap_is "$(grep -c ' -  *-  *-' "$tmp/out") $(grep -c Latency "$tmp/out")" '1 0' \
 		"what was not asked for is not there"
+	run -q --pins 1 -c e -p ticks,handoff -l futex --settings=ticks=7 --settings=
+	tap_is "$(sed -n '/^with/p; s/ *futex .*//p' "$tmp/out" | tr '\n' ' ')" \
+		'with ticks=7: handoff ticks with nothing else: handoff ticks ' \
+		"several settings are told apart"
 }
 
 keys='["bytecode_ns","cell_ns","cond","cond_cpu1","cond_cpu2","cond_cpu_share",'
@@ -148,6 +155,7 @@ test_json() {
 	needs jq "$name" || {
 		tap_skip "no jq" "... with all keys"
 		tap_skip "no jq" "... in which nothing is missing"
+		tap_skip "no jq" "... for each of several settings"
 		tap_skip "no jq" "... or null, where it was not measured"
 		return
 	}
@@ -168,6 +176,10 @@ test_json() {
 		[ "$all" != true ] || break
 	done
 	tap_is "$all" true "... in which nothing is missing"
+	run -q -j -p handoff,ticks -l futex --pins 1 -c e --settings= --settings=ticks=7,slice=1ms
+	tap_is "$status $(jq -r .spec "$tmp/out" | tr '\n' ' ')" \
+		'0 handoff:futex ticks:futex handoff:futex,ticks=7,slice=1ms ticks:futex,ticks=7,slice=1ms ' \
+		"... for each of several settings"
 	run -q -j -p ticks -l futex --pins 1 -c e
 	tap_is "$(jq -c '[.pairs, .echo_p50_ns, .gil.pairs.forced]' \
 		"$tmp/out")" '[null,[null,null,null],[null,null,null]]' \
@@ -306,7 +318,7 @@ test_convoy() {
 }
 
 processors=$(nproc)
-tap_plan 57
+tap_plan 62
 test_usage
 test_failures
 if grep -q -e __asan_init -e __tsan_init "$tool"; then

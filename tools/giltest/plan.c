@@ -158,6 +158,14 @@ int plan_choose_pins(struct plan *p, const char *list, char **wrong)
 	return each_word(p, list, choose_pin, wrong);
 }
 
+int plan_add_settings(struct plan *p, const char *settings)
+{
+	if (p->settings_count == PLAN_SETTINGS_MAX)
+		return -E2BIG;
+	p->settings[p->settings_count++] = settings;
+	return 0;
+}
+
 /* --- the list ------------------------------------------------------------- */
 
 void plan_init(struct plan *p)
@@ -174,41 +182,59 @@ void plan_init(struct plan *p)
 }
 
 static int add_contender(struct plan *p, const char *policy,
-			 const struct tl_wake *wake, struct tl_error **error)
+			 const struct tl_wake *wake, const char *settings,
+			 struct tl_error **error)
 {
 	struct contender *c = &p->contenders[p->contender_count];
 	struct tl_gil *gil;
 	int r;
 
 	if (asprintf(&c->spec, "%s:%s%s%s", policy, wake->name,
-		     p->settings ? "," : "", p->settings ? p->settings : "") < 0)
+		     *settings ? "," : "", settings) < 0)
 		return -ENOMEM;
 	p->contender_count++;
 	c->policy = policy;
 	c->wake = wake;
+	c->settings = settings;
 	r = tl_gil_new(&gil, c->spec, error);
 	if (!r)
 		tl_gil_free(gil);
 	return r;
 }
 
-int plan_make(struct plan *p, struct tl_error **error)
+/* Every policy on every lock, with these settings. */
+static int add_contenders(struct plan *p, const char *settings,
+			  struct tl_error **error)
 {
 	unsigned int policies = count_names(tl_gil_policy_at), i, k;
 	unsigned int locks = count_names(lock_at);
 	int r = 0;
 
-	for (i = 0; i < p->pin_count; i++)
-		if (p->pins[i] > (unsigned int)CPU_COUNT(&p->allowed))
-			return -ENODEV;
-	p->contenders = calloc(policies * locks + 1, sizeof(*p->contenders));
-	if (!p->contenders)
-		return -ENOMEM;
 	for (i = 0; !r && i < policies; i++)
 		for (k = 0; !r && p->policies[i] && k < locks; k++)
 			if (p->locks[k])
 				r = add_contender(p, tl_gil_policy_at(i),
-						  tl_wake_at(k), error);
+						  tl_wake_at(k), settings, error);
+	return r;
+}
+
+int plan_make(struct plan *p, struct tl_error **error)
+{
+	unsigned int each = count_names(tl_gil_policy_at) * count_names(lock_at);
+	unsigned int i;
+	int r = 0;
+
+	for (i = 0; i < p->pin_count; i++)
+		if (p->pins[i] > (unsigned int)CPU_COUNT(&p->allowed))
+			return -ENODEV;
+	if (!p->settings_count)
+		plan_add_settings(p, "");
+	p->contenders = calloc((size_t)each * p->settings_count + 1,
+			       sizeof(*p->contenders));
+	if (!p->contenders)
+		return -ENOMEM;
+	for (i = 0; !r && i < p->settings_count; i++)
+		r = add_contenders(p, p->settings[i], error);
 	if (r)
 		plan_free(p);
 	return r;

@@ -15,6 +15,7 @@
 
 #define PLAN_NAMES_MAX 16	/* of one kind */
 #define PLAN_PINS_MAX 8
+#define PLAN_SETTINGS_MAX 16
 
 enum column { COLUMN_E, COLUMN_PAIRS, COLUMN_COND, COLUMN_ECHO, COLUMN_PACED,
 	      COLUMNS };
@@ -23,6 +24,7 @@ enum column { COLUMN_E, COLUMN_PAIRS, COLUMN_COND, COLUMN_ECHO, COLUMN_PACED,
 struct contender {
 	const char *policy;
 	const struct tl_wake *wake;
+	const char *settings;	/* or "" */
 	char *spec;
 };
 
@@ -30,7 +32,9 @@ struct plan {
 	/* As chosen, in the order in which the library has them. */
 	bool policies[PLAN_NAMES_MAX], locks[PLAN_NAMES_MAX], columns[COLUMNS];
 	unsigned int pins[PLAN_PINS_MAX], pin_count;
-	const char *settings;	/* added to each specification, or NULL */
+	/* Each is added to each specification; none: that is one too. */
+	const char *settings[PLAN_SETTINGS_MAX];
+	unsigned int settings_count;
 	uint64_t duration_ns, rate, think_ns;
 	unsigned int rounds;
 
@@ -53,6 +57,9 @@ int plan_choose_columns(struct plan *p, const char *list, char **wrong);
 
 /* The same with numbers; those that there are not the processors for: plan_make(). */
 int plan_choose_pins(struct plan *p, const char *list, char **wrong);
+
+/* One more list of settings. Returns 0, or -E2BIG. */
+int plan_add_settings(struct plan *p, const char *settings);
 
 /* All names of a kind, as "a, b and c". */
 void plan_write_policies(FILE *f);

@@ -13,6 +13,7 @@
 
 #include "base/num.h"
 #include "os/clock.h"
+#include "os/sched.h"
 
 /* What goes on now. */
 struct turn {
@@ -126,6 +127,22 @@ static unsigned int count_cells(const struct plan *plan)
 	return each * plan->pin_count * plan->contender_count * plan->rounds;
 }
 
+/*
+ * The thread that measures must not be kept away by those that it measures, which may
+ * have real-time priorities: it would see the moments alone in which they have to
+ * pause. Where that is not allowed, they can't have them either.
+ */
+static void come_first(void)
+{
+	static const struct tl__sched first = {
+		.policy = SCHED_FIFO,
+		.priority = 2,
+		.flags = TL__SCHED_RESET_ON_FORK,
+	};
+
+	(void)tl__sched_set(&first);
+}
+
 int run_plan(const struct plan *plan, struct echo *echo,
 	     const sigset_t *signals, struct progress *progress,
 	     struct results *r, const char **why)
@@ -146,6 +163,7 @@ int run_plan(const struct plan *plan, struct echo *echo,
 	unsigned int round;
 	int status = 0;
 
+	come_first();
 	progress->begun_ns = tl__now();
 	progress->total = count_cells(plan);
 	noise_begin(&r->noise, echo->client);

@@ -65,8 +65,15 @@ static struct text percent_text(double share)
 
 /* --- rows ----------------------------------------------------------------- */
 
-static void name_cells(const struct contender *c, FILE *f)
+/* Where there are several settings, each is said above its rows. */
+static void name_cells(const struct results *r, unsigned int contender, FILE *f)
 {
+	const struct contender *c = &r->plan->contenders[contender];
+
+	if (r->plan->settings_count > 1 &&
+	    (!contender || c[-1].settings != c->settings))
+		fprintf(f, "%s%s:\n", *c->settings ? "with " : "with nothing else",
+			c->settings);
 	fprintf(f, "%-8s %-8s", c->policy, c->wake->name);
 }
 
@@ -131,7 +138,7 @@ static void throughput_table(const struct results *r, unsigned int pin, FILE *f)
 	      "policy   lock         e     0     1   %     2   %"
 	      "     0     1   %     2   %\n", f);
 	for (i = 0; i < r->plan->contender_count; i++) {
-		name_cells(&r->plan->contenders[i], f);
+		name_cells(r, i, f);
 		throughput_row(r, pin, i, f);
 		putc('\n', f);
 	}
@@ -153,7 +160,7 @@ static void latency_table(const struct results *r, unsigned int pin,
 	      "policy   lock       p50   p99   max   p50   p99   max   %"
 	      "   p50   p99   max   %\n", f);
 	for (i = 0; i < r->plan->contender_count; i++) {
-		name_cells(&r->plan->contenders[i], f);
+		name_cells(r, i, f);
 		latency_row(r, pin, i, load, f);
 		putc('\n', f);
 	}

@@ -73,7 +73,8 @@ struct tl_handoff_register {
  * WAIT: the caller, whose slot is @self, sleeps until it is woken with @self_cookie
  * or a later one. @target, @target_cookie and @flags are 0.
  * SWAP: both at once. The wake-up is done even if the wait fails in the end with
- * ETIMEDOUT or EINTR, and not if it fails in another way.
+ * ETIMEDOUT or EINTR, and not if it fails in another way; but after ESRCH it may have
+ * been: by the first try, before a signal had it made again.
  *
  * @deadline_ns is of CLOCK_MONOTONIC; below 0: none.
  *

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
 /*
- * loads CASE MS normal|ext: what users run, and how late those threads are that somebody waits for. All threads are the
- * kernel's own scheduler's, or ask for another one. Prints a line: how many times, and p50, p99 and the greatest, ns.
+ * loads CASE MS normal|ext|SETTINGS: what users run, and how late those threads are that somebody waits for. All threads
+ * are the kernel's own scheduler's, or ask for another one, or the lock has these settings. Prints a line: how many times,
+ * and p50, p99 and the greatest, ns.
  *
  *	share	a thread with the lock sleeps 400 us and computes 600 us, over and over: more than its fair share beside six
  *		threads that compute without the lock. How late it is when it wakes up.
@@ -178,6 +179,7 @@ static void run(uint64_t ms, struct tl_hist *hist)
 int main(int argc, char **argv)
 {
 	struct tl_hist *hist = calloc(1, sizeof(*hist));
+	char spec[128];
 	size_t i;
 
 	for (i = 0; argc == 4 && i < sizeof(loads) / sizeof(loads[0]); i++)
@@ -187,7 +189,8 @@ int main(int argc, char **argv)
 		return 2;
 	is_ext = !strcmp(argv[3], "ext");
 	tl_hist_init(hist, "ns");
-	if (tl_gil_new(&gil, is_ext ? "handoff:futex,sched=ext" : "handoff:futex", NULL))
+	snprintf(spec, sizeof(spec), "handoff:futex,%s%s", strchr(argv[3], '=') ? "" : "sched=", argv[3]);
+	if (tl_gil_new(&gil, spec, NULL))
 		return 1;
 	run((uint64_t)atol(argv[2]), hist);
 	printf("%llu %llu %llu %llu\n", (unsigned long long)tl_hist_count(hist), (unsigned long long)tl_hist_percentile(hist, 50),
