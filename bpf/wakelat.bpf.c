@@ -14,10 +14,10 @@
  * whom (wakelat_usdt.bpf.c). Without these a futex is a futex. What comes before that
  * and after it, in both threads' system calls, is for wakelat_calls.bpf.c.
  *
- * There are kernels that do not tell of each switch: not of those away from some
- * threads, be it the idle one (seen in a virtual machine, by sched_switch's other users
- * too). A thread that was woken while it was off, and is switched out or woken once more,
- * has run in between: its wake-up is counted as lost.
+ * There are kernels that do not tell of each switch: not of those away from certain
+ * threads (seen in a virtual machine, where tracefs does not show them either). A thread
+ * that was woken while it was off, and is switched out or woken once more, has run in
+ * between: its wake-up is counted as lost.
  *
  * Owns the maps of its name. Invariant: a thread's state says that a wake-up is
  * under way only from its waking to its being switched in: if it never was off its

@@ -50,8 +50,8 @@ for pair in $kinds; do
 done
 check "wakelat: and none is lost, where the kernel tells of all" thrice none_lost
 
-# Threads that leave their processors to no others but are themselves kept from none: where a kernel keeps something back,
-# that is where it is seen. All of them must be told of, each time.
+# Of threads that preempt whoever is on a processor: where a kernel keeps switches back, it is these. The rest must be said to
+# be lost, each time.
 every_time() {
 	local i
 	for ((i = 0; i < 40; i++)); do
