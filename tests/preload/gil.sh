@@ -107,7 +107,12 @@ short = slice_of(threading.main_thread())
 threads[1].start()
 seen = turns[1]
 while turns[1] < seen + 3000000: time.sleep(0.01)
-print(usual == short or slice_of(threads[1]) == usual)
+# Where it has just waited it has a short one again for a moment.
+tries = 0
+while usual != short and slice_of(threads[1]) != usual and tries < 500:
+    time.sleep(0.013)
+    tries += 1
+print(tries < 500)
 stop = True'
 tap_is "$status $out" "0 True" "a thread that computes has its usual slice, whoever made it"
 
