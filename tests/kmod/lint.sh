@@ -36,9 +36,16 @@ runs_checkpatch() {	# runs_checkpatch FOLDER
 		-f kmod/*.c kmod/*.h include/tasklet/uapi/*.h)
 }
 
+# What the make that runs us was told is not for the kernel's.
+kernel_make() {	# kernel_make FOLDER ARGUMENT...
+	local folder=$1
+	shift
+	env -i PATH="$PATH" HOME="$HOME" make -C "$(cat "$tmp/kdir")" M="$folder" "$@" modules
+}
+
 runs_sparse() {	# runs_sparse FOLDER
 	local said
-	said=$(make -C "$(cat "$tmp/kdir")" M="$1" C=2 CHECK=sparse W=1 modules 2>&1) || { echo "$said"; return 1; }
+	said=$(kernel_make "$1" C=2 CHECK=sparse W=1 2>&1) || { echo "$said"; return 1; }
 	! grep -E 'warning|error' <<<"$said"
 }
 
@@ -56,7 +63,7 @@ builds_from_dkms() {
 	local sources=$tmp/root/usr/src/tasklet-$1
 	env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS make -s -C "$top" DESTDIR="$tmp/root" install-dkms || return 1
 	grep -qx "PACKAGE_VERSION=\"$1\"" "$sources/dkms.conf" || { cat "$sources/dkms.conf"; return 1; }
-	make -s -C "$(cat "$tmp/kdir")" M="$sources" modules >"$tmp/said" 2>&1 || { cat "$tmp/said"; return 1; }
+	kernel_make "$sources" -s >"$tmp/said" 2>&1 || { cat "$tmp/said"; return 1; }
 	[ -s "$sources/$(sed -n 's/^BUILT_MODULE_NAME.*="\(.*\)"/\1/p' "$sources/dkms.conf").ko" ]
 }
 
