@@ -293,7 +293,7 @@ static int child_after(int (*before)(void), int (*in_child)(void))
 
 static int forks(void)
 {
-	fake_refused = 0;
+	fake_refused = fake_waits = fake_wakes = 0;
 	return by_device() ? 13 : fake.owner != getpid() ? 14 : 0;
 }
 
