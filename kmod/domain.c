@@ -4,8 +4,9 @@
  *
  * A slot is taken by a thread that registers, and free again when it unregisters, or
  * has ended and is noticed: that is looked for when as many are taken as twice those
- * that were found alive the last time, so that dead ones are never the most for long
- * and the looking costs each registration the same.
+ * that were found alive the last time, so that the looking costs each registration the
+ * same. Where nobody registers any more the dead ones stay, a struct pid each, until the
+ * domain ends.
  */
 #include <linux/mm.h>
 #include <linux/nospec.h>

@@ -17,7 +17,7 @@
 
 bool locked[2];			/* slot->lock */
 byte posted[2], wanted[2];
-bool sleeping[2];
+bool sleeping[2];		/* slot->sleeper is set */
 bool interruptible[2];		/* the scheduler's: the thread is not to run */
 byte sent[2];			/* the highest cookie that somebody wakes with */
 byte breaks = BREAKS;
